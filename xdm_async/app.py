@@ -1,0 +1,268 @@
+"""App: one X App, that builds the road and owns what must be closed.
+
+    caller -> App, Account -> endpoints -> scheduling -> auth -> transport -> api.x.com
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import math
+import os
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from types import TracebackType
+from typing import Any, Self
+from urllib.parse import urlsplit
+
+import aiohttp
+import attrs
+
+from .account import Account, Hands
+from .auth.credentials import Credentials, OAuth1, OAuth2
+from .auth.signing import Authorizer, Signer, authorizer
+from .budgets import plans
+from .budgets.budget import Plan
+from .clock import SystemClock
+from .endpoints import checks, users
+from .errors import AppClosed, InvalidPlan, InvalidRequest
+from .scheduling.scheduler import Scheduler
+from .transport import Transport
+
+
+@attrs.frozen
+class BudgetState:
+    """What is left of one budget for one owner, as this process knows it at the moment.
+
+    ``owner`` is a user id, or the app. ``state`` is one of cold, known, provisional, rolling,
+    held. ``waiting`` counts the requests that this budget keeps waiting now, ``in_flight`` those
+    that hold a token of it. ``resets_at`` is on the server's clock: when its window ends, its
+    next unit comes back, or its hold is over; None where that is not known.
+    """
+
+    name: str
+    owner: str
+    state: str
+    limit: int
+    remaining: int
+    in_flight: int
+    waiting: int
+    resets_at: datetime | None
+
+
+class App:
+    """One X App: its keys, its HTTP session, its scheduler; an async context manager.
+
+    Args:
+        client_id: the app's OAuth 2.0 client id; names the app where its budgets are shown.
+        consumer_key: with ``consumer_secret``, signs the requests of OAuth 1.0a users.
+        plan: which routes draw on which budgets; what the server's headers say wins.
+        base_url: where the API is.
+        session: an aiohttp session of yours to use; it is never closed, and its own settings
+            for connections, TLS and cookies hold.
+        timeout: seconds for one exchange, from a free connection to the whole answer.
+        max_connections: how many sockets at most, where the session is its own.
+        trust_env: take the proxy that the environment names (``HTTPS_PROXY``, ``NO_PROXY``).
+
+    Everything learned is kept in memory and forgotten with the process.
+    """
+
+    def __init__(
+        self,
+        *,
+        client_id: str | None = None,
+        consumer_key: str | None = None,
+        consumer_secret: str | None = None,
+        plan: Plan = plans.DEFAULT,
+        base_url: str = "https://api.x.com",
+        session: aiohttp.ClientSession | None = None,
+        timeout: float = 30.0,
+        max_connections: int = 128,
+        trust_env: bool = False,
+    ) -> None:
+        if not isinstance(plan, Plan):
+            raise InvalidPlan(
+                f"plan is a Plan, such as plans.DEFAULT, not {type(plan).__name__}",
+                argument="plan",
+            )
+        self._base = _base(base_url)
+        self._consumer_key = consumer_key
+        self._consumer_secret = consumer_secret
+        self._timeout = _positive(timeout, "timeout")
+        if type(max_connections) is not int or max_connections < 1:
+            raise InvalidRequest(
+                f"max_connections is a whole number of at least 1, not {max_connections!r}",
+                argument="max_connections",
+            )
+        clock = SystemClock()
+        self._transport = Transport(
+            self._base,
+            clock=clock,
+            session=session,
+            timeout=self._timeout,
+            max_connections=max_connections,
+            trust_env=trust_env,
+        )
+        self._scheduler = Scheduler(
+            Signer(self._transport, self._base), plan, clock=clock, app=client_id or "app"
+        )
+        self._known: dict[str, asyncio.Task[str]] = {}
+        self._closed = False
+
+    def __repr__(self) -> str:
+        return f"<App at {self._base}: {self._scheduler!r}>"
+
+    @classmethod
+    def from_env(cls, environ: Mapping[str, str] | None = None, **overrides: Any) -> Self:
+        """Build an App from the environment; ``overrides`` are arguments of `App`.
+
+        Reads ``XDM_CLIENT_ID``, ``XDM_CONSUMER_KEY``, ``XDM_CONSUMER_SECRET``, ``XDM_BASE_URL``
+        and ``XDM_PLAN`` (``default`` or ``pay-per-use``).
+        """
+        env = os.environ if environ is None else environ
+        named = {
+            "client_id": env.get("XDM_CLIENT_ID"),
+            "consumer_key": env.get("XDM_CONSUMER_KEY"),
+            "consumer_secret": env.get("XDM_CONSUMER_SECRET"),
+            "base_url": env.get("XDM_BASE_URL"),
+            "plan": plans.named(env["XDM_PLAN"]) if env.get("XDM_PLAN") else None,
+        }
+        return cls(**{k: v for k, v in named.items() if v} | overrides)
+
+    def account(self, credentials: Credentials, *, user_id: str | int | None = None) -> Account:
+        """A handle for one authorised user; cheap, and two of one user share their budgets.
+
+        The user's id is taken from the argument or from an OAuth 1.0a token. For an OAuth 2.0
+        token without it, the first call asks ``GET /2/users/me`` once; give it where it is known.
+
+        Raises:
+            InvalidRequest: the credentials are of no kind known here, or belong to another user.
+        """
+        if not isinstance(credentials, OAuth2 | OAuth1):
+            raise InvalidRequest(
+                f"credentials are an OAuth2 or an OAuth1, not {type(credentials).__name__}",
+                argument="credentials",
+            )
+        known = None if user_id is None else checks.user_id(user_id, "user_id")
+        if isinstance(credentials, OAuth1):
+            told = credentials.user_id
+            if known is not None and told is not None and known != told:
+                raise InvalidRequest(
+                    f"this OAuth 1.0a token belongs to user {told}, not to {known}",
+                    argument="user_id",
+                )
+            known, secret = known or told, credentials.token
+        else:
+            secret = credentials.access_token
+        authorize = authorizer(
+            credentials, consumer_key=self._consumer_key, consumer_secret=self._consumer_secret
+        )
+        digest = hashlib.sha256(secret.encode()).hexdigest()
+
+        async def identify() -> str:
+            return await self._identify(digest, authorize)
+
+        return Account(Hands(self._scheduler, authorize, known, identify))
+
+    def budgets(self, user_id: str | None = None) -> list[BudgetState]:
+        """What is left of every budget now, or of those that one user draws on."""
+        server = self._scheduler.server_time()
+
+        def instant(reset_in: float | None) -> datetime | None:
+            if reset_in is None or server is None:
+                return None
+            return datetime.fromtimestamp(server, UTC) + timedelta(seconds=reset_in)
+
+        return [
+            BudgetState(
+                status.name,
+                status.owner,
+                status.state.value,
+                status.limit,
+                status.remaining,
+                status.in_flight,
+                status.waiting,
+                instant(status.reset_in),
+            )
+            for status in self._scheduler.statuses(user_id)
+        ]
+
+    async def __aenter__(self) -> Self:
+        """Ready at once; connections open with the first request."""
+        if self._closed:
+            raise AppClosed("the App is closed; make a new one")
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        value: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Close it, as `aclose` does."""
+        await self.aclose()
+
+    async def aclose(self) -> None:
+        """Close: who waits gets `AppClosed`, what is on its way gets up to ``timeout`` seconds.
+
+        Closes only what it opened: a session that was given to it stays open.
+        """
+        if self._closed:
+            return
+        self._closed = True
+        try:
+            await self._scheduler.aclose(self._timeout)
+        finally:
+            for task in self._known.values():
+                task.cancel()
+            await self._transport.aclose()
+
+    async def _identify(self, digest: str, authorize: Authorizer) -> str:
+        """Whose token this is: asked once, however many calls want to know at the same time."""
+        task = self._known.get(digest)
+        if task is None:
+            task = asyncio.ensure_future(self._ask_who(digest, authorize))
+            self._known[digest] = task
+            task.add_done_callback(lambda done: self._forget_failed(digest, done))
+        return await asyncio.shield(task)
+
+    async def _ask_who(self, digest: str, authorize: Authorizer) -> str:
+        # Until the answer is in, its budget has an owner of its own: the token's fingerprint.
+        stranger = f"token {digest[:8]}"
+
+        async def nobody() -> str:
+            return stranger
+
+        return (await users.me(Hands(self._scheduler, authorize, stranger, nobody))).id
+
+    def _forget_failed(self, digest: str, task: asyncio.Task[str]) -> None:
+        if task.cancelled() or task.exception() is not None:
+            self._known.pop(digest, None)
+
+
+def _base(url: str) -> str:
+    """The base of every URL, without a slash at its end, or `InvalidRequest`."""
+    parts = urlsplit(url) if isinstance(url, str) else None
+    if parts is None or parts.scheme not in ("http", "https") or not parts.hostname:
+        raise InvalidRequest(
+            "base_url is an http or https URL with a host, such as https://api.x.com",
+            argument="base_url",
+        )
+    if parts.query or parts.fragment or parts.username or parts.password:
+        raise InvalidRequest(
+            "base_url has no query, no fragment and no credentials in it", argument="base_url"
+        )
+    return url.rstrip("/")
+
+
+def _positive(value: object, argument: str) -> float:
+    if (
+        not isinstance(value, int | float)
+        or isinstance(value, bool)
+        or not math.isfinite(value)
+        or value <= 0
+    ):
+        raise InvalidRequest(
+            f"{argument} is a number of seconds above 0, not {value!r}", argument=argument
+        )
+    return float(value)

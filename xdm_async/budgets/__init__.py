@@ -1,0 +1,1 @@
+"""Rate-limit arithmetic; the caller says what time it is."""

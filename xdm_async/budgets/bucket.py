@@ -1,0 +1,522 @@
+"""Buckets: what is left of a budget, and whether the next request may go.
+
+Pure arithmetic. Nothing here waits, reads a clock or knows of a network: the caller says what
+time it is (``now``, on one monotonic clock) and what is known of the server's clock. A *budget*
+is the server's rule; a *bucket* is what is left of one budget for one owner. Who waits for a
+bucket, and who goes first, is the business of `xdm_async.scheduling`.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from enum import Enum
+
+from .budget import Budget, Report
+from .server_clock import DRIFT, ServerClock
+
+GUARD = 1.0
+"""Seconds after ``reset`` at which a window counts as closed: resets are floored, rounded or
+ceiled to whole seconds, and we do not know which."""
+SHORTEST = 10.0
+"""Windows below this are never waited out by their ``reset``: the guard would cost too much."""
+SAME = 2.0
+"""Two resets that differ by no more than this name one window."""
+FULL = 1024
+"""A start that has doubled this far is over."""
+PATIENCE = 2.0
+"""A probe that has no answer after this long (or four round trips) lets the next one go."""
+DOUBTED = 2
+"""How many may be on their way in a budget that no header shows, once the plan was caught wrong
+about a sibling: so many refusals it costs to run into the end of it."""
+LOST_AFTER = 30.0
+"""How long after it was sent a request without an answer may still be counted by the server."""
+
+INFINITY = float("inf")
+
+
+class State(Enum):
+    """What is known of a bucket, and so what it gives (SCHEDULER: the five states)."""
+
+    COLD = "cold"
+    """Nothing known: one request goes and finds out."""
+    KNOWN = "known"
+    """A report named the end of this window."""
+    PROVISIONAL = "provisional"
+    """The window is over, the next one not yet named: one request goes and finds out."""
+    ROLLING = "rolling"
+    """No report names a window: each unit comes back one window after its answer."""
+    HELD = "held"
+    """Refused and unexplained: nothing until the hold ends, then one request."""
+
+
+class Finding(Enum):
+    """What a report says about the plan itself, beyond its numbers."""
+
+    NOTHING = 0
+    APART = 1
+    """The server counts this route in a window of its own."""
+    SHARED = 2
+    """Someone else draws on this budget: perhaps a route that the plan counts apart."""
+
+
+class Bucket:
+    """The tokens of one budget that one owner still has in the server's current window.
+
+    Always true:
+
+    - ``tokens = limit - headroom - used - pending - unreflected - rolling``, and a take needs one;
+    - while a window is KNOWN, the server has counted no more of ours in it than
+      ``used + pending + unreflected``;
+    - while ROLLING, no span of one window holds more than ``limit`` of ours;
+    - every take leaves ``pending`` exactly once: settled, lost or refunded;
+    - ``used`` never falls inside a window.
+    """
+
+    __slots__ = (
+        "_apart",
+        "_cells",
+        "_hold_until",
+        "_limit_sent",
+        "_named_by",
+        "_probe_at",
+        "_probes",
+        "_ramp",
+        "_reset",
+        "_slides",
+        "_state",
+        "_struck_at",
+        "_unreflected",
+        "budget",
+        "closes",
+        "doubted",
+        "limit",
+        "merged",
+        "mine",
+        "owner",
+        "pending",
+        "reported",
+        "rolling",
+        "strikes",
+        "used",
+    )
+
+    def __init__(self, budget: Budget, owner: str) -> None:
+        self.budget = budget
+        self.owner = owner
+        self.limit = budget.limit
+        """What the newest-sent response said, else what the plan says."""
+        self.used = 0
+        """The most that any report of this window has shown as gone."""
+        self.pending = 0
+        """Takes not yet ended, of any window."""
+        self.rolling = 0
+        """Units of the last window that are counted by time, not by reports."""
+        self.closes = 0.0
+        """The end of the KNOWN window on the server's clock, as the latest report puts it."""
+        self.mine = 0
+        """Of ``used``, what this bucket's own requests account for."""
+        self.strikes = 0
+        """Refusals in a row that no report explained, one a round trip."""
+        self.reported = False
+        """Whether any answer ever carried this budget's report."""
+        self.doubted = False
+        """The plan was wrong about a sibling, and no header confirms this budget."""
+        self.merged: Bucket | None = None
+        """The bucket that this one turned out to be; it counts for both."""
+        self._state = State.COLD if budget.report is not None else State.ROLLING
+        self._reset = 0.0
+        self._named_by = ""
+        self._limit_sent = -INFINITY
+        self._unreflected: list[float] | None = None
+        self._cells: deque[list[float]] | None = None
+        self._apart: dict[str, float] | None = None
+        self._slides = False
+        self._probes = 0
+        self._probe_at = -INFINITY
+        self._ramp = 1
+        self._hold_until = -INFINITY
+        self._struck_at = -INFINITY
+
+    def __repr__(self) -> str:
+        return (
+            f"<Bucket {self.budget.name} of {self.owner}: {self.state.value}, limit {self.limit}, "
+            f"used {self.used}, pending {self.pending}, unreflected {self.unreflected}, "
+            f"rolling {self.rolling}>"
+        )
+
+    # What it is now
+
+    @property
+    def state(self) -> State:
+        """The state as SCHEDULER names it; a refusal without explanation covers the others."""
+        return State.HELD if self.strikes else self._state
+
+    @property
+    def unreflected(self) -> int:
+        """Answered without this budget's report, and not yet covered by a later one."""
+        return len(self._unreflected) if self._unreflected else 0
+
+    @property
+    def tokens(self) -> int:
+        """What is left, by the sum above; the states may still give less."""
+        return (
+            self.limit
+            - self.budget.headroom
+            - self.used
+            - self.pending
+            - self.unreflected
+            - self.rolling
+        )
+
+    @property
+    def idle(self) -> bool:
+        """Whether forgetting it would lose nothing."""
+        return not (
+            self.pending
+            or self.rolling
+            or self.strikes
+            or self._unreflected
+            or self._state is State.KNOWN
+        )
+
+    def turn(self, now: float, clock: ServerClock) -> None:
+        """Let time do its part: close a window that is surely over, give rolling units back."""
+        if self._state is State.KNOWN:
+            if clock.lower(now) >= self.closes + GUARD:
+                self._state = State.PROVISIONAL
+                self._close(now, clock)
+        elif self._cells:
+            cells = self._cells
+            while cells and cells[0][0] <= now:
+                self.rolling -= int(cells.popleft()[1])
+            if not cells:
+                self._cells = None
+
+    def ready_at(self, now: float, clock: ServerClock, round_trip: float) -> float:
+        """When the next request may go: ``now`` or before if it may, infinity if only an answer
+        can tell, else the moment to ask again."""
+        self.turn(now, clock)
+        if self._hold_until > now:
+            return self._hold_until
+        if self.tokens < 1:
+            if self._state is State.KNOWN:
+                return clock.sure_at(self.closes + GUARD, now)
+            return self._cells[0][0] if self._cells else INFINITY
+        at_once = self._at_once
+        if at_once and self._probes >= at_once:
+            return self._probe_at + max(PATIENCE, 4.0 * round_trip)
+        return now
+
+    @property
+    def _at_once(self) -> int:
+        """How many may be on their way while it is not sure what is left; 0 is any number."""
+        if self.strikes:
+            return 1
+        if self._state is State.KNOWN:
+            return 0
+        if self._state is not State.ROLLING:
+            return self._ramp if self.budget.owner == "app" else 1
+        if self.doubted and not self.reported:
+            return DOUBTED
+        return self._ramp if self.budget.owner == "app" and self._ramp < FULL else 0
+
+    # How a permit begins and ends
+
+    def take(self, now: float) -> bool:
+        """Hold one token; True when the request is a probe, which its end must say again."""
+        self.pending += 1
+        if not self._at_once:
+            return False
+        self._probes += 1
+        self._probe_at = now
+        return True
+
+    def refund(self, probe: bool) -> None:
+        """Provably nothing was sent: as if it had never been taken."""
+        self.pending -= 1
+        self._probes -= probe
+
+    def lose(self, probe: bool) -> None:
+        """No answer will come: the next probe may go, while the unit itself stays pending."""
+        self._probes -= probe
+
+    def expire(self, now: float) -> None:
+        """A lost request can no longer be counted later than this: from now on it is unreflected."""
+        self.pending -= 1
+        self._settle_unreported(now, probe=False)
+
+    def settle(
+        self,
+        report: Report | None,
+        *,
+        route: str,
+        probe: bool,
+        refused: bool,
+        sent: float,
+        received: float,
+        date: float | None,
+        clock: ServerClock,
+    ) -> Finding:
+        """Close one take with what the answer said, and say what that means for the plan."""
+        self.pending -= 1
+        self._probes -= probe
+        self.turn(received, clock)
+        if not refused and sent >= self._struck_at:
+            self.strikes = 0
+            if self._ramp < FULL:
+                self._ramp = min(FULL, self._ramp * 2)
+        if report is None:
+            self._settle_unreported(received, probe)
+            return Finding.NOTHING
+        self.reported = True
+        if report.limit is not None and sent >= self._limit_sent:
+            self.limit, self._limit_sent = report.limit, sent
+        gone = None
+        if report.remaining is not None:
+            limit = self.limit if report.limit is None else report.limit
+            gone = max(0, limit - report.remaining)
+        names_window = (
+            report.reset is not None
+            and date is not None
+            and report.reset > date - 1.0
+            and self.budget.window >= SHORTEST
+            and not self._slides
+        )
+        if not names_window:
+            if self._state is not State.KNOWN:
+                self._roll(received, gone)
+            elif report.reset is None or date is None:
+                self._reflect(gone, sent, received)
+            return Finding.NOTHING
+        assert report.reset is not None and date is not None
+        return self._settle_known(report.reset, gone, route, sent, received, date, clock)
+
+    def _settle_unreported(self, at: float, probe: bool) -> None:
+        if probe and self._state in (State.COLD, State.PROVISIONAL):
+            self._roll(at, None)
+        elif self._state is State.ROLLING:
+            self._count(at, 1)
+        elif self._unreflected is None:
+            self._unreflected = [at]
+        else:
+            self._unreflected.append(at)
+
+    def _settle_known(
+        self,
+        reset: float,
+        gone: int | None,
+        route: str,
+        sent: float,
+        received: float,
+        date: float,
+        clock: ServerClock,
+    ) -> Finding:
+        """Take in a report that names a window: this one, an old one, or the next."""
+        if clock.lower(received) >= reset + GUARD:
+            return Finding.NOTHING  # so late that its window is over
+        if self._state is not State.KNOWN:
+            self._open(reset, gone, route, sent, received)
+        elif abs(reset - self._reset) <= SAME:
+            self.closes = max(self.closes, reset)
+            if self._apart:
+                self._apart.pop(route, None)
+            self._reflect(gone, sent, received)
+        elif reset > self._reset and date > self._reset - SAME:
+            self._close(received, clock)
+            self._open(reset, gone, route, sent, received)
+        elif reset > self._reset or clock.upper(received) < reset - SAME:
+            return self._two_windows(reset, gone, route, sent, received)
+        if gone is not None and gone > self.mine + self.pending + self.unreflected:
+            return Finding.SHARED
+        return Finding.NOTHING
+
+    def _two_windows(
+        self, reset: float, gone: int | None, route: str, sent: float, received: float
+    ) -> Finding:
+        """Two resets are open at once: the window slides, or this route is counted apart.
+
+        A fixed window of another route names the same reset twice; a sliding one moves. Until
+        that is clear the larger count stands for both.
+        """
+        self._reflect(gone, sent, received)
+        if route == self._named_by:
+            self._slide(received)
+            return Finding.NOTHING
+        seen = self._apart.get(route) if self._apart else None
+        if seen is None:
+            self._apart = {**(self._apart or {}), route: reset}
+            return Finding.NOTHING
+        if abs(seen - reset) > SAME:
+            self._slide(received)
+            return Finding.NOTHING
+        del self._apart[route]  # type: ignore[union-attr]  # seen came out of it
+        return Finding.APART
+
+    def _open(
+        self, reset: float, gone: int | None, route: str, sent: float, received: float
+    ) -> None:
+        """A window is named. What settled before this request was sent is in its numbers."""
+        late: list[float] = [t for t in self._unreflected or () if t >= sent]
+        covered = self.unreflected + self.rolling
+        if self._cells:
+            span = self.budget.window * (1.0 + DRIFT)
+            for ends, units in self._cells:
+                if ends - span >= sent:
+                    late.extend([received] * int(units))
+            self._cells, self.rolling = None, 0
+        self.mine = 1 + covered - len(late)
+        if gone is None:
+            late.append(received)
+        self._unreflected = late or None
+        self._state, self._reset, self.closes = State.KNOWN, reset, reset
+        self._named_by, self._apart = route, None
+        self.used = gone or 0
+
+    def _close(self, now: float, clock: ServerClock) -> None:
+        """The window is over: what it counted goes, save what may belong to the next already."""
+        self.used = self.mine = 0
+        if self._unreflected:
+            surely_before = now - (clock.upper(now) - self._reset + GUARD)
+            self._unreflected = [t for t in self._unreflected if t >= surely_before] or None
+        if self.budget.owner == "app":
+            self._ramp = 1
+
+    def _reflect(self, gone: int | None, sent: float, received: float) -> None:
+        """This window's report: raise ``used``, and drop what the report covers."""
+        if gone is None:
+            self._unreflected = [*(self._unreflected or ()), received]
+            return
+        self.mine += 1
+        if gone > self.used:
+            self.used = gone
+        if self._unreflected:
+            late = [t for t in self._unreflected if t >= sent]
+            self.mine += len(self._unreflected) - len(late)
+            self._unreflected = late or None
+
+    # Rolling
+
+    def _slide(self, now: float) -> None:
+        """No fixed window after all: everything known so far counts from now."""
+        self._slides = True
+        units = self.used
+        self.used = self.mine = 0
+        self._apart = None
+        self._to_rolling()
+        if units:
+            self._count(now, units)
+
+    def _roll(self, at: float, gone: int | None) -> None:
+        """An answer that names no window: its unit counts by time, and so do strangers'."""
+        units = 1
+        if self._state is not State.ROLLING:
+            units += self.used
+            self.used = self.mine = 0
+            self._to_rolling()
+        if gone is not None:
+            units += max(0, gone - self.rolling - units - self.pending)
+        self._count(at, units)
+
+    def _to_rolling(self) -> None:
+        self._state = State.ROLLING
+        for settled in self._unreflected or ():
+            self._count(settled, 1)
+        self._unreflected = None
+
+    def _count(self, at: float, units: int) -> None:
+        """Count units that come back one window from ``at``, in cells that bound the memory."""
+        window = self.budget.window * (1.0 + DRIFT)
+        cell = min(window / 64.0, 60.0)
+        ends = (at + window) // cell * cell + cell
+        self.rolling += units
+        if self._cells is None:
+            self._cells = deque()
+        cells = self._cells
+        if cells and cells[-1][0] >= ends:
+            cells[-1][1] += units
+        else:
+            cells.append([ends, units])
+
+    # Refusals that nothing explains
+
+    def strike(
+        self, now: float, sent: float, spread: float, *, visible: bool, at_least: float = 0.0
+    ) -> None:
+        """Refused, and no report says why: hold, longer each time, then let one go and see.
+
+        ``spread`` in [0, 1) makes holds of many owners end apart. ``visible`` says that the
+        refusal came with reports that have something left: then a long budget that no header
+        shows is spent, and asking often is useless. ``at_least`` is a ``Retry-After``.
+        """
+        if sent >= self._struck_at:
+            self.strikes += 1
+            self._struck_at = now
+            self._ramp = 1
+            hold = self._hold(visible) * (0.5 + spread / 2.0)
+            until = now + hold
+            if self._cells and visible:
+                until = min(until, max(now + 1.0, self._cells[0][0]))
+            self._hold_until = max(self._hold_until, until)
+        self.hold(now, at_least)
+
+    def hold(self, now: float, seconds: float) -> None:
+        """The server asked for a pause (``Retry-After``): nothing goes before it is over."""
+        self._hold_until = max(self._hold_until, now + seconds)
+
+    def _hold(self, visible: bool) -> float:
+        """1, 2, 4 … s up to window / 24, at least 900 s. A day's budget that is spent behind
+        healthy reports is asked for less and less often, so that a day costs a dozen refusals;
+        it opens at the latest when our own oldest unit comes back."""
+        window = self.budget.window
+        if visible and window > 900.0 and not self.reported and self.strikes > 3:
+            return min(4.0 ** (self.strikes - 2), window)
+        cap = min(window, max(900.0, window / 24.0))
+        return float(min(2.0 ** min(self.strikes - 1, 40), cap))
+
+    def spent(self, now: float, clock: ServerClock) -> bool:
+        """Whether it has no token, and time will tell when it has one again."""
+        self.turn(now, clock)
+        return self.tokens < 1 and (self._state is State.KNOWN or bool(self._cells))
+
+    # What turned out to be one budget
+
+    def absorb(self, other: Bucket) -> None:
+        """``other`` is this same budget of the server's: count for both from now on."""
+        other.merged = self
+        self.pending += other.pending
+        self.mine += other.mine
+        self.used = max(self.used, other.used)
+        self._probes += other._probes
+        self.doubted |= other.doubted
+        if self._limit_sent < other._limit_sent:
+            self.limit, self._limit_sent = other.limit, other._limit_sent
+        for settled in other._unreflected or ():
+            if self._state is State.ROLLING:
+                self._count(settled, 1)
+            else:
+                self._unreflected = [*(self._unreflected or ()), settled]
+        for ends, units in other._cells or ():
+            if self._state is State.ROLLING:
+                self._count(ends - self.budget.window * (1.0 + DRIFT), int(units))
+            else:
+                self._unreflected = [*(self._unreflected or ()), *([ends] * int(units))]
+
+    # When it may be forgotten, and when it opens, for those who show it
+
+    def clear_at(self, now: float, clock: ServerClock) -> float:
+        """When it will hold nothing that may not be forgotten, as far as time can tell."""
+        self.turn(now, clock)
+        if self.pending or self._unreflected and self._state is not State.KNOWN:
+            return now + LOST_AFTER
+        at = max(now, self._hold_until)
+        if self._state is State.KNOWN:
+            at = max(at, clock.sure_at(self.closes + GUARD, now))
+        if self._cells:
+            at = max(at, self._cells[-1][0])
+        return at
+
+    def opens_at(self, now: float) -> float | None:
+        """The moment on our clock that a hold ends or a rolling unit comes back, if any."""
+        if self._hold_until > now:
+            return self._hold_until
+        return self._cells[0][0] if self._cells else None

@@ -1,0 +1,57 @@
+"""The server's clock: what time it can be there, learned from ``Date`` headers.
+
+A ``Date`` is a whole second, truncated, written somewhere between sending the request and
+receiving the answer. So the server's time minus our monotonic time lies in
+``[date - received, date + 1 - sent]``; every answer narrows the interval. Two quartz clocks drift
+apart, so what was learned widens with age. No decision ever needs our wall clock.
+"""
+
+from __future__ import annotations
+
+DRIFT = 200e-6
+"""Seconds that two clocks may drift apart in a second."""
+
+
+class ServerClock:
+    """Bounds on the server's time (seconds since 1970) at a moment of our monotonic clock.
+
+    Always true, as long as the clocks drift less than `DRIFT` and nobody sets them:
+    ``lower(now) <= the server's time <= upper(now)``.
+    """
+
+    __slots__ = ("_at", "_high", "_low", "known")
+
+    def __init__(self) -> None:
+        self.known = False
+        self._low = self._high = self._at = 0.0
+
+    def observe(self, date: float, sent: float, received: float) -> None:
+        """Learn from an answer that carried ``date``: the interval can only get narrower.
+
+        Where it contradicts what was known, a clock was set: believe the newest.
+        """
+        low, high = date - received, date + 1.0 - sent
+        if self.known:
+            slack = abs(received - self._at) * DRIFT
+            narrow_low, narrow_high = max(low, self._low - slack), min(high, self._high + slack)
+            if narrow_low <= narrow_high:
+                low, high = narrow_low, narrow_high
+        self._low, self._high, self.known = low, high, True
+        self._at = received
+
+    def lower(self, now: float) -> float:
+        """The earliest that it can be on the server; minus infinity while nothing is known."""
+        if not self.known:
+            return float("-inf")
+        return now + self._low - abs(now - self._at) * DRIFT
+
+    def upper(self, now: float) -> float:
+        """The latest that it can be on the server; infinity while nothing is known."""
+        if not self.known:
+            return float("inf")
+        return now + self._high + abs(now - self._at) * DRIFT
+
+    def sure_at(self, instant: float, now: float) -> float:
+        """When, on our clock, the server will surely have reached ``instant``; never before now."""
+        missing = instant - self.lower(now)
+        return now if missing <= 0 else now + missing / (1.0 - DRIFT) + 1e-3

@@ -1,0 +1,121 @@
+"""Calls: one authenticated request on its way to the function that answers it.
+
+The types that endpoints share with the pipeline around them (`service`), the switches for
+what the facts leave open, and the reading of JSON bodies and ids in paths.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from typing import Final, Literal
+
+import attrs
+import orjson
+
+from .authentication import Caller
+from .objects import User
+from .parameters import Accepted, Query
+from .problems import Fault, invalid_request, invalid_value
+from .world import World
+
+USER_ID: Final = re.compile(r"[0-9]{1,19}", re.ASCII)
+CONVERSATION_ID: Final = re.compile(r"[0-9]{1,19}-[0-9]{1,19}|[0-9]{15,19}", re.ASCII)
+USERNAME: Final = re.compile(r"[A-Za-z0-9_]{1,15}", re.ASCII)
+
+RateLimitBody = Literal["problem", "code 88"]
+
+
+@attrs.frozen(kw_only=True)
+class Switches:
+    """Choices where the facts are open; the defaults follow the documents that win."""
+
+    send_needs_dm_read: bool = True
+    """Sends need the scope dm.read besides dm.write."""
+
+    group_minimum: int = 1
+    """The fewest participants a group may be made with, besides its creator."""
+
+    conversation_days: float | None = 30
+    """How far back the lists of one conversation reach; None: all the way."""
+
+    last_page_token: bool = True
+    """The page with the oldest event still carries a next_token, as recorded."""
+
+    filter_after_cut: bool = False
+    """event_types is applied after a page is cut, so that pages come short or empty."""
+
+    count_unauthorized: bool = False
+    """A 401 counts against the user whose credentials were refused."""
+
+    rate_limit_body: RateLimitBody = "problem"
+    """A 429 is a problem, or the older code 88."""
+
+
+@attrs.frozen
+class Call:
+    """One request, understood as far as every endpoint needs it."""
+
+    world: World
+    switches: Switches
+    caller: Caller
+    variables: Mapping[str, str]
+    """The variable parts of the path."""
+    query: Query
+    content_type: str
+    body: bytes
+    now: float
+
+    @property
+    def user(self) -> User:
+        """The user who asks, on endpoints that answer to users only."""
+        assert self.caller.user is not None
+        return self.caller.user
+
+    def variable(self, name: str, form: re.Pattern[str]) -> str:
+        """A variable of the path, or the 400 for one that is not of the required form."""
+        value = self.variables[name]
+        if form.fullmatch(value) is None:
+            raise invalid_request([invalid_value(name, value)])
+        return value
+
+    def json(self) -> dict[str, object]:
+        """The body: a JSON object, declared as such."""
+        if self.content_type.partition(";")[0].strip().lower() != "application/json":
+            what = "Requests with bodies must have content-type of application/json."
+            raise invalid_request([Fault(what)])
+        try:
+            body = orjson.loads(self.body)
+        except orjson.JSONDecodeError:
+            raise invalid_request([Fault("The body of this request is not valid JSON.")]) from None
+        if not isinstance(body, dict):
+            raise invalid_request([Fault("$: object expected")])
+        return body
+
+
+@attrs.frozen
+class Reply:
+    """What an endpoint answers: a body for JSON, and headers of its own."""
+
+    status: int
+    body: dict[str, object]
+    headers: tuple[tuple[str, str], ...] = ()
+
+
+@attrs.frozen(kw_only=True)
+class Endpoint:
+    """One entry of the API: where it is, who may call it, what it takes and who answers.
+
+    `name` is also the name under which its requests are counted.
+    """
+
+    name: str
+    method: str
+    path: str
+    answer: Callable[[Call], Reply]
+    accepted: Accepted
+    scopes: frozenset[str]
+    direct_messages: bool = False
+    """Needs OAuth 1.0a tokens made with the permission for Direct Messages."""
+    app_only: bool = False
+    """The app may ask for itself."""

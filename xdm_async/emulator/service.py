@@ -1,0 +1,173 @@
+"""The service: one request in, one answer out, without a socket.
+
+The order of judgement is that of the platform: does the path exist (404), who asks (401), may
+these credentials (403), is there budget (429), is the request well formed (400), and then the
+endpoint itself. Headers that belong to HTTP rather than to the API are left to `app`.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from typing import Final
+from urllib.parse import unquote
+
+import attrs
+import orjson
+
+from . import problems, reading, sending, users
+from .authentication import FULL_ACCESS, Authentication, Caller, Unauthenticated
+from .calls import Call, Endpoint, Switches
+from .parameters import read_query
+from .problems import Problem
+from .windows import RateLimits, Report
+from .world import World
+
+ENDPOINTS: Final = (*reading.ENDPOINTS, *sending.ENDPOINTS, *users.ENDPOINTS)
+
+
+@attrs.frozen
+class Answer:
+    """What goes back: status, body (empty: none) and the headers the API itself sets."""
+
+    status: int
+    body: bytes
+    headers: tuple[tuple[str, str], ...] = ()
+
+
+class Routes:
+    """Finds the endpoint of a path. Where several fit, the one with fewer variables wins."""
+
+    def __init__(self, endpoints: tuple[Endpoint, ...]) -> None:
+        self._by_shape: dict[tuple[str, int], list[tuple[tuple[str, ...], Endpoint]]] = {}
+        for endpoint in sorted(endpoints, key=lambda endpoint: endpoint.path.count(":")):
+            parts = tuple(endpoint.path.split("/"))
+            shape = (endpoint.method, len(parts))
+            self._by_shape.setdefault(shape, []).append((parts, endpoint))
+
+    def find(self, method: str, path: str) -> tuple[Endpoint, dict[str, str]] | None:
+        """The endpoint, and the variable parts of the path."""
+        parts = path.split("/")
+        for template, endpoint in self._by_shape.get((method, len(parts)), ()):
+            variables: dict[str, str] = {}
+            for wanted, given in zip(template, parts, strict=True):
+                if wanted[:1] == ":":
+                    variables[wanted[1:]] = unquote(given) if "%" in given else given
+                elif wanted != given:
+                    break
+            else:
+                return endpoint, variables
+        return None
+
+
+class Service:
+    """Judges and answers requests, and counts what happened to them."""
+
+    def __init__(
+        self,
+        world: World,
+        authentication: Authentication,
+        limits: RateLimits,
+        switches: Switches,
+    ) -> None:
+        self._world = world
+        self._authentication = authentication
+        self._limits = limits
+        self._switches = switches
+        self._routes = Routes(ENDPOINTS)
+        self.requests_by_endpoint: Counter[str] = Counter()
+        """All requests, refused ones too; `unknown` are those that fit no path."""
+        self.requests_by_status: Counter[int] = Counter()
+
+    def answer(
+        self, method: str, target: str, headers: Mapping[str, str], body: bytes, now: float
+    ) -> Answer:
+        """Answer one request; `target` is the path and query as they were sent."""
+        path, _, query = target.partition("?")
+        found = self._routes.find(method, path)
+        if found is None:
+            self.requests_by_endpoint["unknown"] += 1
+            answer = _refusal(problems.unknown_path(), ())
+        else:
+            endpoint, variables = found
+            self.requests_by_endpoint[endpoint.name] += 1
+            answer = self._answer(endpoint, variables, path, query, headers, body, now)
+        self.requests_by_status[answer.status] += 1
+        return answer
+
+    def _answer(
+        self,
+        endpoint: Endpoint,
+        variables: Mapping[str, str],
+        path: str,
+        query: str,
+        headers: Mapping[str, str],
+        body: bytes,
+        now: float,
+    ) -> Answer:
+        try:
+            caller = self._authentication.identify(endpoint.method, path, query, headers, body, now)
+        except Unauthenticated as refused:
+            return self._unauthenticated(refused, endpoint, now)
+        level = () if caller.access_level is None else (("x-access-level", caller.access_level),)
+        user_id = None if caller.user is None else caller.user.id
+        try:
+            self._authorize(caller, endpoint)
+            admission = self._limits.draw(endpoint.name, user_id, now)
+        except Problem as problem:
+            return _refusal(problem, level)
+        extra = level + _report_headers(admission.reports)
+        if not admission.admitted:
+            return _refusal(self._too_many(), extra)
+        try:
+            call = Call(
+                self._world,
+                self._switches,
+                caller,
+                variables,
+                read_query(query, endpoint.accepted),
+                headers.get("Content-Type", ""),
+                body,
+                now,
+            )
+            reply = endpoint.answer(call)
+        except Problem as problem:
+            return _refusal(problem, extra)
+        return Answer(reply.status, orjson.dumps(reply.body), extra + reply.headers)
+
+    def _authorize(self, caller: Caller, endpoint: Endpoint) -> None:
+        if caller.user is None:
+            if not endpoint.app_only:
+                raise problems.unsupported_authentication()
+        elif caller.access_level is not None:
+            if endpoint.direct_messages and caller.access_level != FULL_ACCESS:
+                raise problems.oauth1_permissions()
+        elif not endpoint.scopes <= caller.scopes or (
+            self._switches.send_needs_dm_read
+            and "dm.write" in endpoint.scopes
+            and "dm.read" not in caller.scopes
+        ):
+            raise problems.forbidden()
+
+    def _unauthenticated(self, refused: Unauthenticated, endpoint: Endpoint, now: float) -> Answer:
+        if refused.user is None or not self._switches.count_unauthorized:
+            return _refusal(refused.problem, ())
+        admission = self._limits.draw(endpoint.name, refused.user.id, now)
+        problem = refused.problem if admission.admitted else self._too_many()
+        return _refusal(problem, _report_headers(admission.reports))
+
+    def _too_many(self) -> Problem:
+        if self._switches.rate_limit_body == "code 88":
+            return problems.rate_limit_exceeded()
+        return problems.too_many_requests()
+
+
+def _refusal(problem: Problem, headers: tuple[tuple[str, str], ...]) -> Answer:
+    body = b"" if problem.body is None else orjson.dumps(problem.body)
+    return Answer(problem.status, body, headers)
+
+
+def _report_headers(reports: tuple[Report, ...]) -> tuple[tuple[str, str], ...]:
+    if len(reports) == 1:
+        return reports[0].headers()
+    return tuple([header for report in reports for header in report.headers()])

@@ -1,0 +1,1 @@
+"""One coroutine per API call: what to ask, and how the answer reads."""

@@ -1,0 +1,80 @@
+"""What crosses the road: a Route asked with a Request, answered by a Response, carried by Senders.
+
+The road is a chain of links of one shape, `Sender`: the scheduler, the signer and the transport
+are each one, so that they stack, swap and fake freely. Nothing here touches the network.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+import attrs
+
+
+@attrs.frozen
+class Route:
+    """One operation of the API, by the name that plans know it by."""
+
+    name: str
+    """As plans name it: ``dm_conversations.send``."""
+    method: str
+    template: str
+    """The documented path, for people and logs; the path that is sent is on the `Request`."""
+    scopes: tuple[str, ...] = ()
+    """The OAuth 2.0 scopes that the call needs."""
+
+
+@attrs.define(eq=False, repr=False)
+class Request:
+    """One request on its way down, and the facts that the links learn about it.
+
+    ``left`` counts how often its headers were handed to the network: 0 as long as provably
+    nothing left this machine. ``credentials`` is opaque to every link but the signer.
+    """
+
+    route: Route
+    path: str
+    """Percent-encoded path and query, as signed and as sent."""
+    body: bytes | None = None
+    user_id: str = ""
+    credentials: object = None
+    """Whose request it is; the account's own link fills both in."""
+    authorization: str = ""
+    """Set afresh by the signer for each attempt; never logged."""
+    left: int = 0
+    sent_at: float = 0.0
+    """The local clock when its headers were handed over, for the latest attempt."""
+    answer: Response | None = None
+    """Set when the headers of the answer are in, whatever becomes of its body."""
+
+    def __repr__(self) -> str:
+        return f"<Request {self.route.name} of user {self.user_id}, left={self.left}>"
+
+
+@attrs.define(eq=False, repr=False)
+class Response:
+    """One answer on its way up: ``status``, ``headers``, and the body as bytes, unopened."""
+
+    status: int
+    headers: Mapping[str, str]
+    """Case-insensitive."""
+    body: bytes
+    sent_at: float
+    received_at: float
+    """The local clock before the request was handed over, and when the headers were in."""
+
+    def __repr__(self) -> str:
+        return f"<Response {self.status}, {len(self.body)} bytes>"
+
+
+class Sender(Protocol):
+    """One link of the road: the scheduler, the signer and the transport are each a `Sender`."""
+
+    async def send(self, request: Request) -> Response:
+        """Carry ``request`` out and return the answer, or raise an `XdmError`."""
+        ...
+
+
+JSON = Any
+"""What a JSON reader gives back."""
