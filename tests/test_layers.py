@@ -107,9 +107,11 @@ def test_a_module_imports_only_what_its_layer_may(path: Path) -> None:
         top, *rest = name.split(".")
         if top != "xdm_async":
             continue
-        target = rest[0] if rest and (
-            (PACKAGE / rest[0]).is_dir() or (PACKAGE / f"{rest[0]}.py").exists()
-        ) else ""
+        target = (
+            rest[0]
+            if rest and ((PACKAGE / rest[0]).is_dir() or (PACKAGE / f"{rest[0]}.py").exists())
+            else ""
+        )
         if target != part:
             assert target in MAY_IMPORT[part], f"{path.name}:{line} {part} imports {name}"
 
@@ -122,9 +124,7 @@ def test_a_dependency_comes_in_by_its_door_only(path: Path) -> None:
             assert {part_of(path), name_of(path)} & doors, f"{path.name}:{line} imports {name}"
 
 
-@pytest.mark.parametrize(
-    "path", [p for p in MODULES if name_of(p).startswith(PURE)], ids=name_of
-)
+@pytest.mark.parametrize("path", [p for p in MODULES if name_of(p).startswith(PURE)], ids=name_of)
 def test_what_decides_knows_no_time_and_no_event_loop(path: Path) -> None:
     for line, name in imports_of(path):
         assert name.split(".")[0] not in IMPURE, f"{path.name}:{line} imports {name}"

@@ -1,6 +1,6 @@
 """App: one X App, that builds the road and owns what must be closed.
 
-    caller -> App, Account -> endpoints -> scheduling -> auth -> transport -> api.x.com
+caller -> App, Account -> endpoints -> scheduling -> auth -> transport -> api.x.com
 """
 
 from __future__ import annotations

@@ -15,7 +15,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 Problem = Mapping[str, Any]
-"""One problem as the server wrote it: ``type``, ``title``, ``detail`` and whatever came with them."""
+"""One problem as the server wrote it: ``type``, ``title``, ``detail`` and whatever came along."""
 
 
 class XdmError(Exception):

@@ -66,7 +66,7 @@ class Bucket:
 
     - ``tokens = limit - headroom - used - pending - unreflected - rolling``, and a take needs one;
     - while a window is KNOWN, the server has counted no more of ours in it than
-      ``used + pending + unreflected``;
+      ``used + pending + unreflected``; in any other state ``used`` and ``unreflected`` are 0;
     - while ROLLING, no span of one window holds more than ``limit`` of ours;
     - every take leaves ``pending`` exactly once: settled, lost or refunded;
     - ``used`` never falls inside a window.
@@ -78,6 +78,7 @@ class Bucket:
         "_hold_until",
         "_limit_sent",
         "_named_by",
+        "_opened",
         "_probe_at",
         "_probes",
         "_ramp",
@@ -129,7 +130,10 @@ class Bucket:
         self._limit_sent = -INFINITY
         self._unreflected: list[float] | None = None
         self._cells: deque[list[float]] | None = None
-        self._apart: dict[str, float] | None = None
+        self._apart: dict[str, tuple[float, float]] | None = None
+        self._opened = INFINITY
+        """When a window that no report shows must have opened: with our first request, or with
+        the one that ended the last hold."""
         self._slides = False
         self._probes = 0
         self._probe_at = -INFINITY
@@ -171,13 +175,7 @@ class Bucket:
     @property
     def idle(self) -> bool:
         """Whether forgetting it would lose nothing."""
-        return not (
-            self.pending
-            or self.rolling
-            or self.strikes
-            or self._unreflected
-            or self._state is State.KNOWN
-        )
+        return not (self.pending or self.rolling or self.strikes or self._state is State.KNOWN)
 
     def turn(self, now: float, clock: ServerClock) -> None:
         """Let time do its part: close a window that is surely over, give rolling units back."""
@@ -194,7 +192,8 @@ class Bucket:
 
     def ready_at(self, now: float, clock: ServerClock, round_trip: float) -> float:
         """When the next request may go: ``now`` or before if it may, infinity if only an answer
-        can tell, else the moment to ask again."""
+        can tell, else the moment to ask again.
+        """
         self.turn(now, clock)
         if self._hold_until > now:
             return self._hold_until
@@ -217,14 +216,21 @@ class Bucket:
         if self._state is not State.ROLLING:
             return self._ramp if self.budget.owner == "app" else 1
         if self.doubted and not self.reported:
-            return DOUBTED
+            return min(DOUBTED, self._ramp)
         return self._ramp if self.budget.owner == "app" and self._ramp < FULL else 0
+
+    @property
+    def expected(self) -> bool:
+        """Whether it waits for nothing but the answer to a probe that is not yet overdue."""
+        return 0 < self._at_once == self._probes and self.tokens > 0
 
     # How a permit begins and ends
 
     def take(self, now: float) -> bool:
         """Hold one token; True when the request is a probe, which its end must say again."""
         self.pending += 1
+        if self._opened == INFINITY:
+            self._opened = now
         if not self._at_once:
             return False
         self._probes += 1
@@ -241,7 +247,7 @@ class Bucket:
         self._probes -= probe
 
     def expire(self, now: float) -> None:
-        """A lost request can no longer be counted later than this: from now on it is unreflected."""
+        """A lost request is counted no later than this: from now on it is unreflected."""
         self.pending -= 1
         self._settle_unreported(now, probe=False)
 
@@ -262,7 +268,9 @@ class Bucket:
         self._probes -= probe
         self.turn(received, clock)
         if not refused and sent >= self._struck_at:
-            self.strikes = 0
+            if self.strikes:
+                self._opened = sent
+                self.strikes = 0
             if self._ramp < FULL:
                 self._ramp = min(FULL, self._ramp * 2)
         if report is None:
@@ -275,31 +283,30 @@ class Bucket:
         if report.remaining is not None:
             limit = self.limit if report.limit is None else report.limit
             gone = max(0, limit - report.remaining)
-        names_window = (
-            report.reset is not None
-            and date is not None
-            and report.reset > date - 1.0
-            and self.budget.window >= SHORTEST
-            and not self._slides
-        )
-        if not names_window:
+        if refused and gone == 0:
+            return Finding.NOTHING  # no window is open: the reset is only where one would end
+        reset = report.reset
+        if reset is None or date is None:
+            if self._state is State.KNOWN:
+                self._reflect(gone, sent, received)
+            else:
+                self._roll(received, gone)
+            return Finding.NOTHING
+        if reset <= date - 1.0 or self.budget.window < SHORTEST or self._slides:
             if self._state is not State.KNOWN:
                 self._roll(received, gone)
-            elif report.reset is None or date is None:
-                self._reflect(gone, sent, received)
             return Finding.NOTHING
-        assert report.reset is not None and date is not None
-        return self._settle_known(report.reset, gone, route, sent, received, date, clock)
+        return self._settle_known(reset, gone, route, sent, received, date, clock, refused)
 
     def _settle_unreported(self, at: float, probe: bool) -> None:
-        if probe and self._state in (State.COLD, State.PROVISIONAL):
-            self._roll(at, None)
-        elif self._state is State.ROLLING:
-            self._count(at, 1)
-        elif self._unreflected is None:
-            self._unreflected = [at]
-        else:
+        if self._state is State.KNOWN:
+            if self._unreflected is None:
+                self._unreflected = []
             self._unreflected.append(at)
+        else:
+            if probe:
+                self._state = State.ROLLING
+            self._count(at, 1)
 
     def _settle_known(
         self,
@@ -310,10 +317,13 @@ class Bucket:
         received: float,
         date: float,
         clock: ServerClock,
+        refused: bool,
     ) -> Finding:
         """Take in a report that names a window: this one, an old one, or the next."""
         if clock.lower(received) >= reset + GUARD:
             return Finding.NOTHING  # so late that its window is over
+        if refused and gone is not None and gone >= self.limit:
+            self.hold(received, clock.sure_at(reset + GUARD, received) - received)
         if self._state is not State.KNOWN:
             self._open(reset, gone, route, sent, received)
         elif abs(reset - self._reset) <= SAME:
@@ -325,32 +335,35 @@ class Bucket:
             self._close(received, clock)
             self._open(reset, gone, route, sent, received)
         elif reset > self._reset or clock.upper(received) < reset - SAME:
-            return self._two_windows(reset, gone, route, sent, received)
+            return self._two_windows(reset, gone, route, sent, received, date)
         if gone is not None and gone > self.mine + self.pending + self.unreflected:
             return Finding.SHARED
         return Finding.NOTHING
 
     def _two_windows(
-        self, reset: float, gone: int | None, route: str, sent: float, received: float
+        self,
+        reset: float,
+        gone: int | None,
+        route: str,
+        sent: float,
+        received: float,
+        date: float,
     ) -> Finding:
         """Two resets are open at once: the window slides, or this route is counted apart.
 
-        A fixed window of another route names the same reset twice; a sliding one moves. Until
-        that is clear the larger count stands for both.
+        A fixed window of another route still names the same reset seconds later; a sliding one
+        has moved. Until that is clear the larger count and the later end stand for both.
         """
         self._reflect(gone, sent, received)
-        if route == self._named_by:
+        self.closes = max(self.closes, reset)
+        if self._apart is None:
+            self._apart = {}
+        first_reset, first_date = self._apart.setdefault(route, (reset, date))
+        if route == self._named_by or abs(first_reset - reset) > 1.0:
             self._slide(received)
-            return Finding.NOTHING
-        seen = self._apart.get(route) if self._apart else None
-        if seen is None:
-            self._apart = {**(self._apart or {}), route: reset}
-            return Finding.NOTHING
-        if abs(seen - reset) > SAME:
-            self._slide(received)
-            return Finding.NOTHING
-        del self._apart[route]  # type: ignore[union-attr]  # seen came out of it
-        return Finding.APART
+        elif abs(date - first_date) > SAME:
+            return Finding.APART
+        return Finding.NOTHING
 
     def _open(
         self, reset: float, gone: int | None, route: str, sent: float, received: float
@@ -375,9 +388,11 @@ class Bucket:
     def _close(self, now: float, clock: ServerClock) -> None:
         """The window is over: what it counted goes, save what may belong to the next already."""
         self.used = self.mine = 0
-        if self._unreflected:
-            surely_before = now - (clock.upper(now) - self._reset + GUARD)
-            self._unreflected = [t for t in self._unreflected if t >= surely_before] or None
+        surely_before = now - (clock.upper(now) - self._reset + GUARD)
+        for settled in self._unreflected or ():
+            if settled >= surely_before:
+                self._count(settled, 1)
+        self._unreflected = None
         if self.budget.owner == "app":
             self._ramp = 1
 
@@ -402,26 +417,20 @@ class Bucket:
         units = self.used
         self.used = self.mine = 0
         self._apart = None
-        self._to_rolling()
+        self._state = State.ROLLING
+        for settled in self._unreflected or ():
+            self._count(settled, 1)
+        self._unreflected = None
         if units:
             self._count(now, units)
 
     def _roll(self, at: float, gone: int | None) -> None:
         """An answer that names no window: its unit counts by time, and so do strangers'."""
         units = 1
-        if self._state is not State.ROLLING:
-            units += self.used
-            self.used = self.mine = 0
-            self._to_rolling()
+        self._state = State.ROLLING
         if gone is not None:
             units += max(0, gone - self.rolling - units - self.pending)
         self._count(at, units)
-
-    def _to_rolling(self) -> None:
-        self._state = State.ROLLING
-        for settled in self._unreflected or ():
-            self._count(settled, 1)
-        self._unreflected = None
 
     def _count(self, at: float, units: int) -> None:
         """Count units that come back one window from ``at``, in cells that bound the memory."""
@@ -454,10 +463,14 @@ class Bucket:
             self._ramp = 1
             hold = self._hold(visible) * (0.5 + spread / 2.0)
             until = now + hold
-            if self._cells and visible:
-                until = min(until, max(now + 1.0, self._cells[0][0]))
+            if visible and now + 1.0 < self._opened + self.budget.window * (1.0 + DRIFT) < until:
+                until = self._opened + self.budget.window * (1.0 + DRIFT)
             self._hold_until = max(self._hold_until, until)
         self.hold(now, at_least)
+
+    def slow_down(self) -> None:
+        """Refused, and this one may be why: start again with one at a time."""
+        self._ramp = 1
 
     def hold(self, now: float, seconds: float) -> None:
         """The server asked for a pause (``Retry-After``): nothing goes before it is over."""
@@ -465,17 +478,19 @@ class Bucket:
 
     def _hold(self, visible: bool) -> float:
         """1, 2, 4 … s up to window / 24, at least 900 s. A day's budget that is spent behind
-        healthy reports is asked for less and less often, so that a day costs a dozen refusals;
-        it opens at the latest when our own oldest unit comes back."""
+        healthy reports is asked for less and less often, so that a day costs a dozen refusals.
+        """
         window = self.budget.window
-        if visible and window > 900.0 and not self.reported and self.strikes > 3:
-            return min(4.0 ** (self.strikes - 2), window)
+        if visible and window > 900.0 and not self.reported and self.strikes > 1:
+            return float(min(2.0 * 4.0 ** min(self.strikes - 1, 20), window))
         cap = min(window, max(900.0, window / 24.0))
         return float(min(2.0 ** min(self.strikes - 1, 40), cap))
 
     def spent(self, now: float, clock: ServerClock) -> bool:
         """Whether it has no token, and time will tell when it has one again."""
         self.turn(now, clock)
+        if self._hold_until > now:
+            return True
         return self.tokens < 1 and (self._state is State.KNOWN or bool(self._cells))
 
     # What turned out to be one budget
@@ -491,22 +506,22 @@ class Bucket:
         if self._limit_sent < other._limit_sent:
             self.limit, self._limit_sent = other.limit, other._limit_sent
         for settled in other._unreflected or ():
-            if self._state is State.ROLLING:
-                self._count(settled, 1)
-            else:
+            if self._state is State.KNOWN:
                 self._unreflected = [*(self._unreflected or ()), settled]
-        for ends, units in other._cells or ():
-            if self._state is State.ROLLING:
-                self._count(ends - self.budget.window * (1.0 + DRIFT), int(units))
             else:
+                self._count(settled, 1)
+        for ends, units in other._cells or ():
+            if self._state is State.KNOWN:
                 self._unreflected = [*(self._unreflected or ()), *([ends] * int(units))]
+            else:
+                self._count(ends - self.budget.window * (1.0 + DRIFT), int(units))
 
     # When it may be forgotten, and when it opens, for those who show it
 
     def clear_at(self, now: float, clock: ServerClock) -> float:
         """When it will hold nothing that may not be forgotten, as far as time can tell."""
         self.turn(now, clock)
-        if self.pending or self._unreflected and self._state is not State.KNOWN:
+        if self.pending:
             return now + LOST_AFTER
         at = max(now, self._hold_until)
         if self._state is State.KNOWN:

@@ -117,6 +117,10 @@ def _named(groups: Mapping[str, Iterable[Budget]]) -> dict[str, tuple[Budget, ..
     return named
 
 
+def _copied(routes: Mapping[str, str]) -> dict[str, str]:
+    return dict(routes)
+
+
 @attrs.frozen
 class Plan:
     """Which routes draw on which budgets: ``groups`` of budgets, and each route's group.
@@ -128,7 +132,7 @@ class Plan:
 
     name: str
     groups: Mapping[str, tuple[Budget, ...]] = attrs.field(converter=_named)
-    routes: Mapping[str, str] = attrs.field(converter=dict)
+    routes: Mapping[str, str] = attrs.field(converter=_copied)
 
     def __attrs_post_init__(self) -> None:
         """Refuse names that nothing stands behind."""

@@ -17,6 +17,7 @@ from types import TracebackType
 from typing import Any, NamedTuple, Self
 
 import attrs
+
 from .authentication import ALL_SCOPES, FULL_ACCESS, TOKEN_LIFE, Authentication
 from .calls import RateLimitBody, Switches
 from .objects import Conversation, Event, User
@@ -64,7 +65,7 @@ class Stats:
 class Emulator:
     """A local X. All arguments but `limits` are by name; `Switches` says what they choose.
 
-    Always true: nothing it prints, by repr or log, holds a token, a secret or a message.
+    Always true: nothing it prints, by repr or log, holds a token or a secret.
     """
 
     def __init__(

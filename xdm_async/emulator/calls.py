@@ -63,7 +63,7 @@ class Call:
     """The variable parts of the path."""
     query: Query
     content_type: str
-    body: bytes
+    body: bytes = attrs.field(repr=False)
     now: float
 
     @property

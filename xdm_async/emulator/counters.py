@@ -86,12 +86,15 @@ class FirstRequestWindow(Counter):
         self._used = 0
 
     def remaining(self, now: float) -> int:
+        """What is left of the open window, or a whole one."""
         return self.budget.limit - self._used if now < self._closes_at else self.budget.limit
 
     def reset_at(self, now: float) -> float:
+        """The end of the open window, or of one opened now."""
         return self._closes_at if now < self._closes_at else self._opening(now) + self.budget.window
 
     def count(self, now: float) -> None:
+        """Count one request, in a new window if the last has ended."""
         if now >= self._closes_at:
             last = self.record()
             if last is not None:
@@ -102,6 +105,7 @@ class FirstRequestWindow(Counter):
         self._used += 1
 
     def record(self) -> WindowRecord | None:
+        """The window opened last."""
         if self._opened_at == -math.inf:
             return None
         return WindowRecord(
@@ -119,7 +123,7 @@ class FirstRequestWindow(Counter):
 
 
 class ScheduledWindow(FirstRequestWindow):
-    """A fixed window aligned to the clock: 12:00, 12:15, 12:30, …"""
+    """A fixed window aligned to the clock: 12:00, 12:15, 12:30 and so on."""
 
     def _opening(self, now: float) -> float:
         return now // self.budget.window * self.budget.window
@@ -138,21 +142,25 @@ class SlidingWindow(Counter):
         self._peak = 0
 
     def remaining(self, now: float) -> int:
+        """What the span that ends now has left."""
         while self._returns and self._returns[0] <= now:
             self._returns.popleft()
         return self.budget.limit - len(self._returns)
 
     def reset_at(self, now: float) -> float:
+        """When the oldest unit comes back."""
         self.remaining(now)
         return self._returns[0] if self._returns else now + self.budget.window
 
     def count(self, now: float) -> None:
+        """Count one request; it comes back one window from now."""
         if self._opened_at == -math.inf:
             self._opened_at = now
         self._returns.append(now + self.budget.window)
         self._peak = max(self._peak, len(self._returns))
 
     def record(self) -> WindowRecord | None:
+        """The one record there is."""
         if self._opened_at == -math.inf:
             return None
         closes_at = self._returns[-1] if self._returns else self._opened_at + self.budget.window

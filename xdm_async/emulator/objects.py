@@ -59,8 +59,8 @@ class User:
     name: str
     joined_at: int
     accepts_dms: bool = True
-    feed: Feed = attrs.Factory(dict)
-    feeds: dict[str, Feed] = attrs.Factory(dict)
+    feed: Feed = attrs.field(factory=dict, repr=False)
+    feeds: dict[str, Feed] = attrs.field(factory=dict, repr=False)
     """By conversation id."""
     id: str = attrs.field(init=False)
 

@@ -26,7 +26,7 @@ class Problem(Exception):
     body: Body | None
 
     def __str__(self) -> str:
-        return f"{self.status} {self.body}"
+        return f"{self.status} {(self.body or {}).get('title', '')}".rstrip()
 
 
 @attrs.frozen

@@ -41,7 +41,7 @@ def list_events_in(call: Call) -> Reply:
 
 
 def get_event(call: Call) -> Reply:
-    """GET /2/dm_events/:event_id"""
+    """GET /2/dm_events/:event_id: one event that the caller sees."""
     event_id = call.variable("event_id", USER_ID)
     event = call.world.events.get(int(event_id))
     if event is None or not call.user.sees(event):

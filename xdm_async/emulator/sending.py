@@ -35,7 +35,7 @@ _SHOWN: Final = 200
 
 
 def send(call: Call) -> Reply:
-    """POST /2/dm_conversations/with/:participant_id/messages"""
+    """POST /2/dm_conversations/with/:participant_id/messages: to one user."""
     participant_id = call.variable("participant_id", USER_ID)
     text = _message(call.json())
     recipient = call.world.user(str(int(participant_id)))
@@ -46,7 +46,7 @@ def send(call: Call) -> Reply:
 
 
 def send_in(call: Call) -> Reply:
-    """POST /2/dm_conversations/:dm_conversation_id/messages"""
+    """POST /2/dm_conversations/:dm_conversation_id/messages: where the caller is a member."""
     dm_conversation_id = call.variable("dm_conversation_id", CONVERSATION_ID)
     text = _message(call.json())
     conversation = _conversation(call, dm_conversation_id)

@@ -51,7 +51,7 @@ class Routes:
         for template, endpoint in self._by_shape.get((method, len(parts)), ()):
             variables: dict[str, str] = {}
             for wanted, given in zip(template, parts, strict=True):
-                if wanted[:1] == ":":
+                if wanted[:1] == ":" and given:
                     variables[wanted[1:]] = unquote(given) if "%" in given else given
                 elif wanted != given:
                     break

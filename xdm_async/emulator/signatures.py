@@ -11,16 +11,19 @@ import hmac
 import re
 from collections.abc import Iterable
 from functools import lru_cache
-from typing import Final
+from typing import Any, Final
 from urllib.parse import unquote
 
 import attrs
-from oauthlib.oauth1.rfc5849 import signature as rfc5849
+from oauthlib.oauth1.rfc5849 import signature
 
 DOCUMENTED_HOSTS: Final = ("https://api.x.com", "https://api.twitter.com")
 """A client with a fixed host signs for one of these, wherever its bytes are sent."""
 
 FORM: Final = "application/x-www-form-urlencoded"
+
+rfc5849: Final[Any] = signature
+"""Untyped here: the published stubs take no list of pairs, which is what RFC 5849 has."""
 
 _METHOD: Final = "HMAC-SHA1"
 _PARAMETER: Final = re.compile(r'\s*([A-Za-z0-9_]+)="([^"]*)"\s*(?:,|$)')
@@ -32,6 +35,14 @@ _REQUIRED: Final = (
     "oauth_nonce",
     "oauth_signature",
 )
+
+
+@attrs.frozen(repr=False)
+class _Secrets:
+    """The two secrets under the names by which oauthlib reads them off its own client."""
+
+    client_secret: str
+    resource_owner_secret: str
 
 
 @attrs.frozen(kw_only=True)
@@ -46,20 +57,20 @@ class Signed:
     timestamp: str
     nonce: str
     signature: str = attrs.field(repr=False)
-    _covered: str = attrs.field(repr=False)
+    covered: str = attrs.field(repr=False)
 
     def by(self, consumer_secret: str, token_secret: str, bases: Iterable[str]) -> bool:
         """Whether these secrets made the signature, over the path at one of the bases."""
         given = self.signature.encode()
+        secrets = _Secrets(consumer_secret, token_secret)
         return self.signature_method == _METHOD and any(
-            hmac.compare_digest(given, self._expected(base, consumer_secret, token_secret))
-            for base in bases
+            hmac.compare_digest(given, self._expected(base, secrets)) for base in bases
         )
 
-    def _expected(self, base: str, consumer_secret: str, token_secret: str) -> bytes:
+    def _expected(self, base: str, secrets: _Secrets) -> bytes:
         address = _normalized(base) + self.path
-        text = rfc5849.signature_base_string(self.method, address, self._covered)
-        made: str = rfc5849.sign_hmac_sha1(text, consumer_secret, token_secret)
+        text = rfc5849.signature_base_string(self.method, address, self.covered)
+        made: str = rfc5849.sign_hmac_sha1_with_client(text, secrets)
         return made.encode()
 
 

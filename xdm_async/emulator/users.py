@@ -1,4 +1,4 @@
-"""Users: who am I, and who is that?
+"""Users: who is asking, and who somebody is.
 
 A user who does not exist is not a 404: the answer is a 200 that holds nothing but `errors`.
 """
@@ -17,19 +17,19 @@ _SCOPES: Final = frozenset({"tweet.read", "users.read"})
 
 
 def me(call: Call) -> Reply:
-    """GET /2/users/me"""
+    """GET /2/users/me: the caller."""
     return _found(call, call.user)
 
 
 def get(call: Call) -> Reply:
-    """GET /2/users/:id"""
+    """GET /2/users/:id: by id."""
     user_id = call.variable("id", USER_ID)
     user = call.world.user(str(int(user_id)))
     return _missing(call, "id", user_id) if user is None else _found(call, user)
 
 
 def by_username(call: Call) -> Reply:
-    """GET /2/users/by/username/:username"""
+    """GET /2/users/by/username/:username: by name, in any capitals."""
     username = call.variable("username", USERNAME)
     user = call.world.user_named(username)
     return _missing(call, "username", username) if user is None else _found(call, user)

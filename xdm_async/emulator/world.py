@@ -20,12 +20,13 @@ from typing import Final
 
 from .links import Shortener
 from .objects import Conversation, Event, Post, User
-from .snowflake import OLDEST, Snowflakes, milliseconds_of
+from .snowflake import EPOCH_MS, OLDEST, Snowflakes, milliseconds_of
 
 MOST_PARTICIPANTS: Final = 50
 """A group has at most this many members, its creator included."""
 
 _JOIN_OFFSET: Final = 1
+_OLDEST_ACCOUNT: Final = 5 * 365 * 86_400
 _MESSAGE_OFFSET: Final = 4
 
 
@@ -206,9 +207,9 @@ class World:
     def _unused_number(self, now: float) -> int:
         while True:
             if len(self._users) % 2:
-                number = Snowflakes(self._rng.getrandbits(10)).take(
-                    now - self._rng.randrange(86_400, 5 * 365 * 86_400)
-                )
+                earliest = max(now - _OLDEST_ACCOUNT, EPOCH_MS / 1000 + 86_400)
+                joined_at = self._rng.uniform(earliest, now)
+                number = Snowflakes(self._rng.getrandbits(10)).take(joined_at)
             else:
                 number = self._rng.randrange(10**8, 3 * 10**9)
             if str(number) not in self._users:

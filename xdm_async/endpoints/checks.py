@@ -18,7 +18,7 @@ MAX_OTHERS = 49
 
 
 def user_id(value: str | int, argument: str) -> str:
-    """The id of a user, as 1 to 19 digits; an `int` is taken as well."""
+    """Check the id of a user, as 1 to 19 digits; an `int` is taken as well."""
     text = str(value) if type(value) is int else value
     if isinstance(text, str) and is_number(text):
         return text
@@ -28,7 +28,7 @@ def user_id(value: str | int, argument: str) -> str:
 
 
 def conversation_id(value: str | int) -> ConversationId:
-    """The id of a conversation; the two user ids of a 1:1 in their numeric order."""
+    """Check the id of a conversation, and put the ids of a 1:1 into numeric order."""
     text = str(value) if type(value) is int else value
     found = parse_conversation_id(text) if isinstance(text, str) else None
     if found is None:
@@ -41,7 +41,7 @@ def conversation_id(value: str | int) -> ConversationId:
 
 
 def participants(values: Iterable[str | int]) -> list[str]:
-    """The others of a new group, 1 to 49 user ids; the caller is in it without being named."""
+    """Check the others of a new group, 1 to 49 user ids; the caller is in it unnamed."""
     name = "participant_ids"
     if isinstance(values, (str, bytes)) or not isinstance(values, Iterable):
         raise InvalidRequest(
@@ -59,7 +59,7 @@ def participants(values: Iterable[str | int]) -> list[str]:
 
 
 def text(value: str) -> str:
-    """The text of a message: not empty, at most 10,000 characters.
+    """Check the text of a message: not empty, at most 10,000 characters.
 
     The documents give the number and not the unit; code points after NFC is how X counts posts.
     https://docs.x.com/fundamentals/counting-characters
@@ -84,7 +84,7 @@ def _kind(value: object) -> str:
 
 
 def _shape(value: object) -> str:
-    """What came, told without repeating it all: it may be a text that got into the wrong place."""
+    """Tell what came without repeating it all: it may be a text that got into the wrong place."""
     if isinstance(value, str):
         if not value:
             return "an empty str"

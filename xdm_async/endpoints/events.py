@@ -19,7 +19,8 @@ from ..wire.converter import read_page
 from ..wire.exchange import Request, Route, Sender
 from . import checks
 from .answers import accepted
-from .queries import MAX_RESULTS, list_query, with_token
+from .queries import MAX_RESULTS as MAX_RESULTS
+from .queries import list_query, with_token
 
 FetchPage = Callable[[str | None], Awaitable[Page[Event]]]
 """Fetches the page that a pagination token leads to; the first page without one."""

@@ -111,7 +111,7 @@ def _fields_query(fields: Fields) -> str:
 def _chosen(
     values: Iterable[str], argument: str, known: tuple[str, ...], today: Mapping[str, str]
 ) -> list[str]:
-    """The names of ``values`` as they are sent, each once and in the order given."""
+    """Give the names of ``values`` as they are sent, each once and in the order given."""
     if isinstance(values, str) or not isinstance(values, Iterable):
         hint = f": write [{values!r:.40}]" if isinstance(values, str) else ""
         raise InvalidRequest(

@@ -16,7 +16,7 @@ from .base import Model
 from .ids import UserId
 
 
-@attrs.frozen(kw_only=True, repr=False)
+@attrs.frozen(kw_only=True, repr=False, weakref_slot=False)
 class UrlImage(Model):
     """A preview picture of a page that a link leads to."""
 
@@ -26,7 +26,7 @@ class UrlImage(Model):
     extra: Mapping[str, Any] = attrs.field(factory=dict, hash=False)
 
 
-@attrs.frozen(kw_only=True, repr=False)
+@attrs.frozen(kw_only=True, repr=False, weakref_slot=False)
 class UrlEntity(Model):
     """A link: ``url`` is the t.co link in the text, ``expanded_url`` where it leads."""
 
@@ -45,7 +45,7 @@ class UrlEntity(Model):
     extra: Mapping[str, Any] = attrs.field(factory=dict, hash=False)
 
 
-@attrs.frozen(kw_only=True, repr=False)
+@attrs.frozen(kw_only=True, repr=False, weakref_slot=False)
 class TagEntity(Model):
     """A hashtag or a cashtag, without its sign."""
 
@@ -55,7 +55,7 @@ class TagEntity(Model):
     extra: Mapping[str, Any] = attrs.field(factory=dict, hash=False)
 
 
-@attrs.frozen(kw_only=True, repr=False)
+@attrs.frozen(kw_only=True, repr=False, weakref_slot=False)
 class MentionEntity(Model):
     """A user named in the text, without the ``@``."""
 
@@ -66,7 +66,7 @@ class MentionEntity(Model):
     extra: Mapping[str, Any] = attrs.field(factory=dict, hash=False)
 
 
-@attrs.frozen(kw_only=True, repr=False)
+@attrs.frozen(kw_only=True, repr=False, weakref_slot=False)
 class AnnotationEntity(Model):
     """A person, place or thing that the server believes the text is about."""
 
@@ -78,7 +78,7 @@ class AnnotationEntity(Model):
     extra: Mapping[str, Any] = attrs.field(factory=dict, hash=False)
 
 
-@attrs.frozen(kw_only=True, repr=False)
+@attrs.frozen(kw_only=True, repr=False, weakref_slot=False)
 class Entities(Model):
     """All that was recognised in one text."""
 

@@ -23,7 +23,7 @@ from .ids import ConversationId, EventId, UserId
 from .objects import Media, Post, PostReference, User
 
 
-@attrs.frozen(kw_only=True, repr=False)
+@attrs.frozen(kw_only=True, repr=False, weakref_slot=False)
 class EventAttachments(Model):
     """What is attached to a message, by keys; ``MessageCreate.media`` has the media themselves."""
 
@@ -32,7 +32,7 @@ class EventAttachments(Model):
     extra: Mapping[str, Any] = attrs.field(factory=dict, hash=False)
 
 
-@attrs.frozen(kw_only=True, repr=False)
+@attrs.frozen(kw_only=True, repr=False, weakref_slot=False)
 class MessageCreate(Model):
     """A message.
 
@@ -62,7 +62,7 @@ class MessageCreate(Model):
         return hash(self.id)
 
 
-@attrs.frozen(kw_only=True, repr=False)
+@attrs.frozen(kw_only=True, repr=False, weakref_slot=False)
 class ParticipantsJoin(Model):
     """Users came into a group: ``participant_ids`` are those who joined, not all members.
 
@@ -84,7 +84,7 @@ class ParticipantsJoin(Model):
         return hash(self.id)
 
 
-@attrs.frozen(kw_only=True, repr=False)
+@attrs.frozen(kw_only=True, repr=False, weakref_slot=False)
 class ParticipantsLeave(Model):
     """Users left a group: ``participant_ids`` are those who left, not who is still there."""
 
@@ -106,7 +106,7 @@ class ParticipantsLeave(Model):
 _NO_ID = EventId()
 
 
-@attrs.frozen(kw_only=True, repr=False)
+@attrs.frozen(kw_only=True, repr=False, weakref_slot=False)
 class UnknownEvent(Model):
     """An event of a kind that did not exist when this was written, or that makes no sense.
 

@@ -19,7 +19,7 @@ from .entities import Entities
 from .ids import PostId, UserId
 
 
-@attrs.frozen(kw_only=True, repr=False)
+@attrs.frozen(kw_only=True, repr=False, weakref_slot=False)
 class Withheld(Model):
     """Where a user or a post is not shown, and why."""
 
@@ -29,7 +29,7 @@ class Withheld(Model):
     extra: Mapping[str, Any] = attrs.field(factory=dict, hash=False)
 
 
-@attrs.frozen(kw_only=True, repr=False)
+@attrs.frozen(kw_only=True, repr=False, weakref_slot=False)
 class UserMetrics(Model):
     """How a user is doing, in numbers."""
 
@@ -42,7 +42,7 @@ class UserMetrics(Model):
     extra: Mapping[str, Any] = attrs.field(factory=dict, hash=False)
 
 
-@attrs.frozen(kw_only=True, repr=False)
+@attrs.frozen(kw_only=True, repr=False, weakref_slot=False)
 class UserEntities(Model):
     """What was recognised in a user's description and url."""
 
@@ -51,7 +51,7 @@ class UserEntities(Model):
     extra: Mapping[str, Any] = attrs.field(factory=dict, hash=False)
 
 
-@attrs.frozen(kw_only=True, repr=False)
+@attrs.frozen(kw_only=True, repr=False, weakref_slot=False)
 class Affiliation(Model):
     """The badge of an organisation that a user wears."""
 
@@ -63,7 +63,7 @@ class Affiliation(Model):
     extra: Mapping[str, Any] = attrs.field(factory=dict, hash=False)
 
 
-@attrs.frozen(kw_only=True, repr=False)
+@attrs.frozen(kw_only=True, repr=False, weakref_slot=False)
 class Subscription(Model):
     """Whether the user subscribes to whoever asks."""
 
@@ -71,7 +71,7 @@ class Subscription(Model):
     extra: Mapping[str, Any] = attrs.field(factory=dict, hash=False)
 
 
-@attrs.frozen(kw_only=True, repr=False)
+@attrs.frozen(kw_only=True, repr=False, weakref_slot=False)
 class User(Model):
     """A user of X; ``receives_your_dm`` is the only look ahead at whether a message may be sent."""
 
@@ -108,7 +108,7 @@ class User(Model):
         return hash(self.id)
 
 
-@attrs.frozen(kw_only=True, repr=False)
+@attrs.frozen(kw_only=True, repr=False, weakref_slot=False)
 class MediaMetrics(Model):
     """How often a video was seen, and how far."""
 
@@ -121,7 +121,7 @@ class MediaMetrics(Model):
     extra: Mapping[str, Any] = attrs.field(factory=dict, hash=False)
 
 
-@attrs.frozen(kw_only=True, repr=False)
+@attrs.frozen(kw_only=True, repr=False, weakref_slot=False)
 class Variant(Model):
     """One encoding of a video; a playlist has no ``bit_rate``."""
 
@@ -131,7 +131,7 @@ class Variant(Model):
     extra: Mapping[str, Any] = attrs.field(factory=dict, hash=False)
 
 
-@attrs.frozen(kw_only=True, repr=False)
+@attrs.frozen(kw_only=True, repr=False, weakref_slot=False)
 class Media(Model):
     """A photo, video or animated GIF; the part of ``media_key`` before ``_`` means nothing."""
 
@@ -154,7 +154,7 @@ class Media(Model):
         return hash(self.media_key)
 
 
-@attrs.frozen(kw_only=True, repr=False)
+@attrs.frozen(kw_only=True, repr=False, weakref_slot=False)
 class PostReference(Model):
     """A post that a post or a message refers to; a message does not say in which way."""
 
@@ -163,7 +163,7 @@ class PostReference(Model):
     extra: Mapping[str, Any] = attrs.field(factory=dict, hash=False)
 
 
-@attrs.frozen(kw_only=True, repr=False)
+@attrs.frozen(kw_only=True, repr=False, weakref_slot=False)
 class PostAttachments(Model):
     """What is attached to a post, by keys and ids."""
 
@@ -173,7 +173,7 @@ class PostAttachments(Model):
     extra: Mapping[str, Any] = attrs.field(factory=dict, hash=False)
 
 
-@attrs.frozen(kw_only=True, repr=False)
+@attrs.frozen(kw_only=True, repr=False, weakref_slot=False)
 class PostMetrics(Model):
     """How a post is doing, in numbers."""
 
@@ -186,7 +186,7 @@ class PostMetrics(Model):
     extra: Mapping[str, Any] = attrs.field(factory=dict, hash=False)
 
 
-@attrs.frozen(kw_only=True, repr=False)
+@attrs.frozen(kw_only=True, repr=False, weakref_slot=False)
 class EditControls(Model):
     """Whether, how often and until when a post may still be edited."""
 
@@ -196,7 +196,7 @@ class EditControls(Model):
     extra: Mapping[str, Any] = attrs.field(factory=dict, hash=False)
 
 
-@attrs.frozen(kw_only=True, repr=False)
+@attrs.frozen(kw_only=True, repr=False, weakref_slot=False)
 class ContextSubject(Model):
     """A domain or an entity of a context annotation."""
 
@@ -206,7 +206,7 @@ class ContextSubject(Model):
     extra: Mapping[str, Any] = attrs.field(factory=dict, hash=False)
 
 
-@attrs.frozen(kw_only=True, repr=False)
+@attrs.frozen(kw_only=True, repr=False, weakref_slot=False)
 class ContextAnnotation(Model):
     """What X believes a post is about."""
 
@@ -215,7 +215,7 @@ class ContextAnnotation(Model):
     extra: Mapping[str, Any] = attrs.field(factory=dict, hash=False)
 
 
-@attrs.frozen(kw_only=True, repr=False)
+@attrs.frozen(kw_only=True, repr=False, weakref_slot=False)
 class Point(Model):
     """Longitude and latitude, in this order."""
 
@@ -224,7 +224,7 @@ class Point(Model):
     extra: Mapping[str, Any] = attrs.field(factory=dict, hash=False)
 
 
-@attrs.frozen(kw_only=True, repr=False)
+@attrs.frozen(kw_only=True, repr=False, weakref_slot=False)
 class Geo(Model):
     """Where a post was written."""
 
@@ -233,7 +233,7 @@ class Geo(Model):
     extra: Mapping[str, Any] = attrs.field(factory=dict, hash=False)
 
 
-@attrs.frozen(kw_only=True, repr=False)
+@attrs.frozen(kw_only=True, repr=False, weakref_slot=False)
 class NotePost(Model):
     """The whole text of a post that is longer than ``Post.text`` can hold."""
 
@@ -242,7 +242,7 @@ class NotePost(Model):
     extra: Mapping[str, Any] = attrs.field(factory=dict, hash=False)
 
 
-@attrs.frozen(kw_only=True, repr=False)
+@attrs.frozen(kw_only=True, repr=False, weakref_slot=False)
 class Post(Model):
     """A post; ``author`` and ``media`` are resolved where the same answer brought them along."""
 

@@ -18,7 +18,7 @@ from .objects import Media, Post, User
 T = TypeVar("T")
 
 
-@attrs.frozen(kw_only=True, repr=False)
+@attrs.frozen(kw_only=True, repr=False, weakref_slot=False)
 class Meta(Model):
     """Where a page stands: ``next_token`` leads to older events, ``previous_token`` to newer."""
 
@@ -28,7 +28,7 @@ class Meta(Model):
     extra: Mapping[str, Any] = attrs.field(factory=dict, hash=False)
 
 
-@attrs.frozen(kw_only=True, repr=False)
+@attrs.frozen(kw_only=True, repr=False, weakref_slot=False)
 class Includes(Model):
     """What the expansions brought, each once; events have theirs resolved on themselves."""
 
@@ -38,7 +38,7 @@ class Includes(Model):
     extra: Mapping[str, Any] = attrs.field(factory=dict, hash=False)
 
 
-@attrs.frozen(kw_only=True, repr=False)
+@attrs.frozen(kw_only=True, repr=False, weakref_slot=False)
 class Page(Model, Generic[T]):
     """One answer of a list. Only a page without ``meta.next_token`` is the last.
 

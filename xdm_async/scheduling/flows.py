@@ -2,7 +2,8 @@
 
 A *flow* is one account drawing on one group of budgets; its tickets leave first come, first
 served. A *pool* is all flows that share the same budgets of the app; among those that are ready
-the one that has been served least goes first. Nothing here knows the time or a budget's sums:
+the one that has been served least goes first, and what is scarce is kept for those who have been
+served less and will be ready with the next answer. Nothing here knows the time or a budget's sums:
 `xdm_async.scheduling.machine` asks the buckets, and puts flows where the answers say.
 """
 
@@ -80,6 +81,7 @@ class Flow:
         "blocker",
         "buckets",
         "due",
+        "expected",
         "first",
         "group",
         "in_flight",
@@ -107,6 +109,8 @@ class Flow:
         """Attained service: grants so far, as the pool compares them."""
         self.place = Place.IDLE
         self.due = 0.0
+        self.expected = False
+        """Parked only until an answer that is on its way: its pool keeps its share."""
         self.blocker: Bucket | None = None
 
     def __repr__(self) -> str:
@@ -125,7 +129,7 @@ class Flow:
         else:
             self.last.following = ticket
         self.last = ticket
-        self.waiting += 1
+        self._count(1)
 
     def push_front(self, ticket: Ticket) -> None:
         """Back to the front of the line: it has been granted before those who wait."""
@@ -137,7 +141,7 @@ class Flow:
         else:
             self.first.previous = ticket
         self.first = ticket
-        self.waiting += 1
+        self._count(1)
 
     def remove(self, ticket: Ticket) -> None:
         """Leave the line, from wherever in it; O(1)."""
@@ -150,9 +154,14 @@ class Flow:
         else:
             ticket.following.previous = ticket.previous
         ticket.previous = ticket.following = None
-        self.waiting -= 1
+        self._count(-1)
         if self.first is None:
             self.pool.waiting -= 1
+
+    def _count(self, change: int) -> None:
+        self.waiting += change
+        if self.expected:
+            self.pool.expected_waiting += change
 
     def tickets(self) -> Iterator[Ticket]:
         """Those who wait, in order; the line may be changed meanwhile."""
@@ -179,9 +188,24 @@ class Owner:
 
 
 class Pool:
-    """The ready flows that share the same buckets of the app, least served first."""
+    """The ready flows that share the same buckets of the app, least served first.
 
-    __slots__ = ("_floor", "_levels", "_order", "buckets", "due", "shut", "waiting")
+    ``expected`` counts the flows that only wait for an answer on its way (a probe's): without a
+    share kept for them, those whose answer came first would take all that is left.
+    """
+
+    __slots__ = (
+        "_floor",
+        "_levels",
+        "_order",
+        "buckets",
+        "due",
+        "expected",
+        "expected_served",
+        "expected_waiting",
+        "shut",
+        "waiting",
+    )
 
     def __init__(self, buckets: tuple[Bucket, ...]) -> None:
         self.buckets = buckets
@@ -190,6 +214,9 @@ class Pool:
         self.shut = False
         """Whether a bucket of the app gives nothing while flows are ready."""
         self.due = 0.0
+        self.expected = 0
+        self.expected_served = 0
+        self.expected_waiting = 0
         self._levels: dict[int, deque[Flow]] = {}
         self._order: list[int] = []
         self._floor = 0
@@ -197,25 +224,47 @@ class Pool:
     def __bool__(self) -> bool:
         return bool(self._order)
 
-    def push(self, flow: Flow) -> None:
-        """A flow is ready. One that was idle does not bring more than a little credit along."""
-        if flow.served < self._floor - CATCH_UP:
-            flow.served = self._floor - CATCH_UP
+    def welcome(self, flow: Flow) -> None:
+        """A flow that was idle does not bring more than a little credit along."""
+        flow.served = max(flow.served, self._floor - CATCH_UP)
+
+    def push(self, flow: Flow, *, first: bool = False) -> None:
+        """A flow is ready: behind its equals, or back before them where it was just popped."""
         flow.place = Place.READY
         level = self._levels.get(flow.served)
         if level is None:
             level = self._levels[flow.served] = deque()
             heapq.heappush(self._order, flow.served)
-        level.append(flow)
+        if first:
+            level.appendleft(flow)
+        else:
+            level.append(flow)
 
     def pop(self) -> Flow:
         """The flow that has been served least, and among equals the one that is ready longest."""
-        floor = self._order[0]
-        level = self._levels[floor]
+        served = self._order[0]
+        level = self._levels[served]
         flow = level.popleft()
         if not level:
             heapq.heappop(self._order)
-            del self._levels[floor]
-        if floor > self._floor:
-            self._floor = floor
+            del self._levels[served]
+        if served > self._floor:
+            self._floor = served
         return flow
+
+    def expect(self, flow: Flow, sign: int) -> None:
+        """Begin (+1) or cease (-1) to keep a share for a flow."""
+        flow.expected = sign > 0
+        self.expected += sign
+        self.expected_served += sign * flow.served
+        self.expected_waiting += sign * flow.waiting
+
+    def kept_from(self, flow: Flow) -> int:
+        """Tokens of the app that this flow may not touch: what brings the expected ones level."""
+        behind = self.expected * flow.served - self.expected_served
+        return max(0, min(behind, self.expected_waiting))
+
+    @property
+    def tokens(self) -> int:
+        """What the scarcest of the app's buckets has left."""
+        return min(bucket.tokens for bucket in self.buckets)

@@ -32,34 +32,48 @@ class Layout:
             self.groups.setdefault(route, ())
         return group
 
-    def split(self, route: str, budget: Budget) -> str:
-        """The server counts ``route`` apart in ``budget``: a group of its own; its name."""
+    def split(self, route: str, budget: Budget) -> Budget:
+        """The server counts ``route`` apart in ``budget``: a group and a budget of its own."""
         group = self.routes[route]
         own = attrs.evolve(budget, name=f"{budget.name}/{route}")
         name = f"{group}/{route}"
         self.groups[name] = tuple(own if b == budget else b for b in self.groups[group])
         self.routes[route] = name
         self.apart.add(name)
-        return name
+        return own
 
-    def join(self, group: str, other: str) -> dict[str, str]:
-        """The server counts two groups as one: budget names of ``other`` -> those they become."""
-        renamed: dict[str, str] = {}
-        members = []
+    def like(self, group: str) -> list[str]:
+        """The other groups that could be one with this: budgets of the same shape, not apart."""
+
+        def shape(name: str) -> list[tuple[object, ...]]:
+            return [(b.owner, b.window, b.report) for b in self.groups[name]]
+
+        if group in self.apart:
+            return []
+        return [
+            other
+            for other in self.groups
+            if other != group and other not in self.apart and shape(other) == shape(group)
+        ]
+
+    def join(self, group: str, other: str) -> dict[str, Budget]:
+        """The server counts two groups as one: budget names of ``other`` -> what they become.
+
+        Groups that were found to be one with ``other`` before come along.
+        """
+        becomes: dict[str, Budget] = {}
         for budget in self.groups[other]:
-            twin = next(
-                (
-                    b
-                    for b in self.groups[group]
-                    if (b.owner, b.window, b.report) == (budget.owner, budget.window, budget.report)
-                ),
-                budget,
-            )
-            if twin.name != budget.name:
-                renamed[budget.name] = twin.name
-            members.append(twin)
-        self.groups[other] = tuple(members)
-        return renamed
+            for twin in self.groups[group]:
+                if (twin.owner, twin.window, twin.report) == (
+                    budget.owner,
+                    budget.window,
+                    budget.report,
+                ) and twin.name != budget.name:
+                    becomes[budget.name] = twin
+                    break
+        for name, members in self.groups.items():
+            self.groups[name] = tuple(becomes.get(b.name, b) for b in members)
+        return becomes
 
     def learn(self, group: str, report: Report, date: float) -> Budget | None:
         """A report that no budget of the group explains: a budget of its own, if it says enough."""

@@ -158,7 +158,11 @@ class Machine:
         self._serial = 0
         self._round_trip = 0.1
         self._random = random.Random(seed)
-        self._blamed: dict[str, dict[str, float]] = {}
+        self._blamed: dict[str, dict[str, tuple[float, str]]] = {}
+        """Budget of the app -> owner -> when and on which route it was refused, none succeeding
+        on that route since."""
+        self._selective: set[str] = set()
+        """Of these, those where other routes have succeeded since."""
         self._warned: dict[str, float] = {}
         self._out: list[Action] = []
         self._left = AT_ONCE
@@ -174,7 +178,8 @@ class Machine:
 
     def step(self, event: Event, now: float) -> list[Action]:
         """Take one event in at ``now``; what follows from it, in order."""
-        self._out = out = []
+        out: list[Action] = []
+        self._out = out
         self._left = AT_ONCE
         self._handlers[type(event)](event, now)
         self.wake_at = self._heap[0][0] if self._heap else INFINITY
@@ -189,7 +194,12 @@ class Machine:
             self._out.append(Drop(ticket))
             return
         flow = self._flow(ticket)
-        if flow.place is Place.IDLE and not flow.pool and self._ready_at(flow, now) <= now:
+        if (
+            flow.place is Place.IDLE
+            and not flow.pool
+            and self._ready_at(flow, now) <= now
+            and not self._kept(flow)
+        ):
             flow.served += 1
             self._grant(flow, ticket, now)
             return
@@ -208,8 +218,8 @@ class Machine:
             self.waiting -= 1
             ticket.stage = Stage.DONE
             if flow.first is None and flow.place is Place.PARKED:
+                self._unpark(flow)
                 flow.place = Place.IDLE
-                flow.owner.parked -= 1
                 self._forget_later(flow.owner, now)
 
     def _refund(self, event: Refund, now: float) -> None:
@@ -252,13 +262,14 @@ class Machine:
                 for index in reports:
                     self._real(ticket.buckets[index]).hold(now, event.retry_after)
         else:
-            for bucket in ticket.buckets:
-                if bucket.budget.owner == "app" and self._blamed:
-                    self._blamed.pop(bucket.budget.name, None)
+            if self._blamed:
+                self._acquit(ticket, event.sent)
         self._learn(ticket, reports, event, now)
         for finding, bucket, report in findings:
             if finding is Finding.APART:
-                self._split(ticket, bucket, report, event, now)
+                own = self._split(ticket.route, bucket, now)
+                if own is not None:
+                    self._feed(ticket, own, report, event)
             else:
                 self._join(ticket, bucket, now)
         if event.refused and not self.closed:
@@ -354,6 +365,7 @@ class Machine:
 
     def _line_up(self, flow: Flow, now: float) -> None:
         """Put an idle flow that someone waits in where it belongs."""
+        flow.pool.welcome(flow)
         at = self._own_ready_at(flow, now)
         if at <= now:
             flow.pool.push(flow)
@@ -365,24 +377,36 @@ class Machine:
         flow.place = Place.PARKED
         flow.owner.parked += 1
         flow.due = at
+        blocker = flow.blocker
+        if blocker is not None and flow.pool.buckets and blocker.expected:
+            flow.pool.expect(flow, +1)
         if at < INFINITY:
             self._at(at, flow)
-            if at - now > LONG and flow.blocker is not None:
-                self._warn(flow.blocker, at, now)
+            if at - now > LONG and blocker is not None:
+                self._warn(blocker, at, now)
+
+    @staticmethod
+    def _unpark(flow: Flow) -> None:
+        flow.owner.parked -= 1
+        if flow.expected:
+            flow.pool.expect(flow, -1)
+
+    @staticmethod
+    def _kept(flow: Flow) -> bool:
+        """Whether what the app has left is kept for flows that have been served less."""
+        pool = flow.pool
+        return bool(pool.expected) and pool.tokens <= pool.kept_from(flow)
 
     def _revive(self, flow: Flow, now: float) -> None:
         """A parked flow's own buckets may give again: ask them."""
         at = self._own_ready_at(flow, now)
         if at <= now:
-            flow.owner.parked -= 1
+            self._unpark(flow)
             flow.pool.push(flow)
             self._pump(flow.pool, now)
         elif at != flow.due:
-            flow.due = at
-            if at < INFINITY:
-                self._at(at, flow)
-                if at - now > LONG and flow.blocker is not None:
-                    self._warn(flow.blocker, at, now)
+            self._unpark(flow)
+            self._park(flow, at, now)
 
     def _pump(self, pool: Pool, now: float) -> None:
         """Grant to the ready flows of a pool until the app's buckets or the flows are done."""
@@ -418,6 +442,10 @@ class Machine:
             if at > now:
                 self._park(flow, at, now)
                 continue
+            if self._kept(flow):
+                pool.push(flow, first=True)
+                pool.shut = True
+                return
             flow.remove(ticket)
             self.waiting -= 1
             flow.served += 1
@@ -533,11 +561,11 @@ class Machine:
         self, ticket: Ticket, reports: dict[int, Report], event: Settle, now: float
     ) -> None:
         """Hold what may be behind it: the request's buckets that no report speaks for."""
-        silent = [
-            self._real(b) for i, b in enumerate(ticket.buckets) if i not in reports
-        ]
+        silent = [self._real(b) for i, b in enumerate(ticket.buckets) if i not in reports]
         apps = [b for b in silent if b.budget.owner == "app"]
-        suspects = [b for b in apps if b.strikes] or [b for b in apps if self._blame(b, ticket, now)]
+        suspects = [b for b in apps if b.strikes]
+        if not suspects:
+            suspects = [self._culprit(b, ticket, now) for b in apps if self._blame(b, ticket, now)]
         if not suspects:
             suspects = [b for b in silent if b.budget.owner == "user"]
         if not suspects:
@@ -566,10 +594,46 @@ class Machine:
     def _blame(self, bucket: Bucket, ticket: Ticket, now: float) -> bool:
         """Whether so many owners were refused, none succeeding, that it must be the app's."""
         blamed = self._blamed.setdefault(bucket.budget.name, {})
-        blamed[ticket.user_id] = now
-        recent = sum(1 for at in blamed.values() if now - at <= TOGETHER)
+        blamed[ticket.user_id] = (now, ticket.route)
+        bucket.slow_down()
+        recent = sum(1 for at, _ in blamed.values() if now - at <= TOGETHER)
         others = sum(p.waiting for p in self._pools.values() if bucket in p.buckets)
         return recent >= 3 or (len(blamed) >= 2 and len(blamed) >= others)
+
+    def _acquit(self, ticket: Ticket, sent: float) -> None:
+        """A success: refusals of its route before it had another reason, those of other routes
+        are their route's own.
+        """
+        for bucket in ticket.buckets:
+            name = self._real(bucket).budget.name
+            blamed = self._blamed.get(name)
+            if blamed is None:
+                continue
+            for user_id, (at, route) in list(blamed.items()):
+                if at < sent and route == ticket.route:
+                    del blamed[user_id]
+                elif at < sent:
+                    self._selective.add(name)
+            if not blamed:
+                del self._blamed[name]
+                self._selective.discard(name)
+
+    def _culprit(self, bucket: Bucket, ticket: Ticket, now: float) -> Bucket:
+        """The app's bucket; where other routes succeed meanwhile, one that this route has apart."""
+        name = bucket.budget.name
+        del self._blamed[name]
+        if name not in self._selective:
+            return bucket
+        self._selective.discard(name)
+        self._split(ticket.route, bucket, now)
+        apart = self._flow(ticket).buckets
+        culprit = next((b for b in apart if b.budget.name not in self._names(ticket)), bucket)
+        culprit.doubted = True
+        return culprit
+
+    @staticmethod
+    def _names(ticket: Ticket) -> set[str]:
+        return {bucket.budget.name for bucket in ticket.buckets}
 
     def _unseen(self, ticket: Ticket, now: float) -> Bucket:
         """A budget that nothing shows, of this owner and group."""
@@ -577,14 +641,12 @@ class Machine:
         name = f"{group}.unseen"
         budget = Budget(10**9, 900.0, "user", name=name)
         self.layout.groups[group] = (*self.layout.groups[group], budget)
-        self._refurnish(group, now)
+        self._refurnish([group], now)
         return self._flow(ticket).owner.buckets[name]
 
     # What the server shows of its own structure
 
-    def _learn(
-        self, ticket: Ticket, reports: dict[int, Report], event: Settle, now: float
-    ) -> None:
+    def _learn(self, ticket: Ticket, reports: dict[int, Report], event: Settle, now: float) -> None:
         if len(reports) == len(event.reports) or event.date is None:
             return
         taken = set(map(id, reports.values()))
@@ -594,7 +656,7 @@ class Machine:
                 continue
             budget = self.layout.learn(group, report, event.date)
             if budget is not None:
-                self._refurnish(group, now)
+                self._refurnish([group], now)
                 self._feed(ticket, budget, report, event)
                 self._out.append(
                     Say(
@@ -611,42 +673,37 @@ class Machine:
                 probe = bucket.take(event.sent)
                 self._settle_one(bucket, report, event, probe=probe)
 
-    def _split(
-        self, ticket: Ticket, bucket: Bucket, report: Report, event: Settle, now: float
-    ) -> None:
-        route = ticket.route
+    def _split(self, route: str, bucket: Bucket, now: float) -> Budget | None:
+        """The server counts ``route`` apart in ``bucket``: the budget that it has from now on."""
         old = self.layout.group_of(route)
         if bucket.budget not in self.layout.groups[old]:
-            return
-        new = self.layout.split(route, bucket.budget)
+            return None
+        own = self.layout.split(route, bucket.budget)
+        new = self.layout.group_of(route)
         for owner in list(self.owners.values()):
             flow = owner.flows.get(old)
+            moved: Flow | None = None
             for waiter in list(flow.tickets()) if flow is not None else ():
                 if waiter.route == route and flow is not None:
                     flow.remove(waiter)
                     moved = self._flow(waiter)
                     moved.append(waiter)
-            moved_flow = owner.flows.get(new)
-            if moved_flow is not None and moved_flow.first is not None:
-                self._line_up(moved_flow, now)
-        own = next(b for b in self.layout.groups[new] if b.name == f"{bucket.budget.name}/{route}")
-        self._feed(ticket, own, report, event)
+            if moved is not None and moved.place is Place.IDLE:
+                self._line_up(moved, now)
         self._out.append(
             Say(
                 logging.INFO,
                 f"the server counts {route!r} apart in {bucket.budget.name!r}: "
-                f"from now on {own.name!r}",
+                f"from now on {own.name!r}, in group {new!r}",
             )
         )
+        return own
 
     def _join(self, ticket: Ticket, bucket: Bucket, now: float) -> None:
         """Another group's bucket with the same limit and the same reset explains the strangers."""
         group = self.layout.group_of(ticket.route)
         owner = self._flow(ticket).owner
-        apart = self.layout.apart
-        for other in self.layout.groups if group not in apart else ():
-            if other == group or other in apart:
-                continue
+        for other in self.layout.like(group):
             for budget in self.layout.groups[other]:
                 if (budget.owner, budget.report) != (bucket.budget.owner, bucket.budget.report):
                     continue
@@ -663,43 +720,57 @@ class Machine:
                     return
 
     def _merge(self, group: str, other: str, now: float) -> None:
-        renamed = self.layout.join(group, other)
-        if not renamed:
+        becomes = self.layout.join(group, other)
+        if not becomes:
             return
-        budgets = {b.name: b for b in self.layout.groups[group]}
         for buckets in (self.app_buckets, *(o.buckets for o in self.owners.values())):
-            for old, new in renamed.items():
-                gone = buckets.get(old)
-                if gone is None or budgets[new].owner != gone.budget.owner:
+            for old, budget in becomes.items():
+                gone = buckets.pop(old, None)
+                if gone is None:
                     continue
-                del buckets[old]
-                if new in buckets:
-                    buckets[new].absorb(gone)
+                kept = buckets.get(budget.name)
+                if kept is not None:
+                    kept.absorb(gone)
                 else:
-                    gone.budget = budgets[new]
-                    buckets[new] = gone
-        self._refurnish(other, now)
+                    gone.budget = budget
+                    buckets[budget.name] = gone
+        groups = [
+            name
+            for name, members in self.layout.groups.items()
+            if any(budget in becomes.values() for budget in members)
+        ]
+        self._refurnish(groups, now)
         self._out.append(
             Say(
                 logging.INFO,
                 f"the server counts plan groups {group!r} and {other!r} together: from now on "
-                f"{', '.join(sorted(set(renamed.values())))} for both",
+                f"{', '.join(sorted({b.name for b in becomes.values()}))} for both",
             )
         )
 
-    def _refurnish(self, group: str, now: float) -> None:
-        """The layout of a group has changed: every flow of it draws on what it says now."""
+    def _refurnish(self, groups: list[str], now: float) -> None:
+        """The layout has changed: every flow of these groups draws on what it says now.
+
+        First all of them, then nobody waits in vain: a grant must not find half a layout.
+        """
+        idle = []
         for owner in self.owners.values():
-            flow = owner.flows.get(group)
-            if flow is None:
-                continue
-            pool = flow.pool
-            self._furnish(flow)
-            if flow.pool is not pool and flow.first is not None:
-                pool.waiting -= 1
-                flow.pool.waiting += 1
-            if flow.place is Place.PARKED:
-                self._revive(flow, now)
+            for group in groups:
+                flow = owner.flows.get(group)
+                if flow is None:
+                    continue
+                pool = flow.pool
+                if flow.place is Place.PARKED:
+                    self._unpark(flow)
+                    flow.place = Place.IDLE
+                    idle.append(flow)
+                self._furnish(flow)
+                if flow.pool is not pool and flow.first is not None:
+                    pool.waiting -= 1
+                    flow.pool.waiting += 1
+        for flow in idle:
+            if flow.place is Place.IDLE and flow.first is not None:
+                self._line_up(flow, now)
 
     # Time, memory, words
 
@@ -752,9 +823,7 @@ class Machine:
         """What the first in line waits for now."""
         if flow.first is None:
             return []
-        return [
-            b for b in flow.buckets if b.ready_at(now, self.clock, self._round_trip) > now
-        ]
+        return [b for b in flow.buckets if b.ready_at(now, self.clock, self._round_trip) > now]
 
     def _status(self, bucket: Bucket, waiting: int, now: float) -> BudgetStatus:
         bucket.turn(now, self.clock)

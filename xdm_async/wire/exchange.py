@@ -6,10 +6,13 @@ are each one, so that they stack, swap and fake freely. Nothing here touches the
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, Protocol
+from collections.abc import Coroutine, Mapping
+from typing import Any, Literal, Protocol
 
 import attrs
+
+
+Method = Literal["GET", "POST", "DELETE"]
 
 
 @attrs.frozen
@@ -18,7 +21,7 @@ class Route:
 
     name: str
     """As plans name it: ``dm_conversations.send``."""
-    method: str
+    method: Method
     template: str
     """The documented path, for people and logs; the path that is sent is on the `Request`."""
     scopes: tuple[str, ...] = ()
@@ -71,8 +74,11 @@ class Response:
 class Sender(Protocol):
     """One link of the road: the scheduler, the signer and the transport are each a `Sender`."""
 
-    async def send(self, request: Request) -> Response:
-        """Carry ``request`` out and return the answer, or raise an `XdmError`."""
+    def send(self, request: Request) -> Coroutine[Any, Any, Response]:
+        """Carry ``request`` out and return the answer, or raise an `XdmError`.
+
+        Written as ``async def``, or as a function that hands on another link's coroutine.
+        """
         ...
 
 

@@ -16,7 +16,7 @@ _STEMS: dict[Family, str] = {
     "user-24h": "x-user-limit-24hour",
     "app-24h": "x-app-limit-24hour",
 }
-_FAMILIES = tuple(
+_FAMILIES: tuple[tuple[Family, str, str, str], ...] = tuple(
     (family, f"{stem}-limit", f"{stem}-remaining", f"{stem}-reset")
     for family, stem in _STEMS.items()
 )

@@ -168,7 +168,7 @@ def read_problems(body: bytes) -> tuple[Problem, ...]:
 
 
 def problem_suffix(problem: Problem) -> str:
-    """The type of a problem without its host: ``usage-capped``; empty for a generic one."""
+    """Give the type of a problem without its host: ``usage-capped``; empty for a generic one."""
     kind = problem.get("type")
     return kind.partition("/problems/")[2].strip("/") if isinstance(kind, str) else ""
 
@@ -248,7 +248,7 @@ def _status_name(status: int) -> str:
 
 
 def _told(problems: tuple[Problem, ...]) -> str:
-    """What the server says, as the end of a sentence: titles, details and codes."""
+    """Tell what the server says, as the end of a sentence: titles, details and codes."""
     told = dict.fromkeys(filter(None, map(_tell, problems)))
     return ": " + "; ".join(list(told)[:3]) if told else ""
 
@@ -270,7 +270,7 @@ def _tell(problem: Problem) -> str:
 
 
 def _tell_parameter(error: Mapping[str, Any]) -> str:
-    """A complaint about a parameter; one about a text is not quoted, it may quote the text."""
+    """Tell a complaint about a parameter; one about a text is not quoted, it may quote the text."""
     named = error.get("parameters")
     names = ", ".join(map(str, named)) if isinstance(named, dict) else ""
     if "text" in names or "message" in names:
