@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 
 import aiohttp
 from aiohttp.tracing import TraceRequestHeadersSentParams
+from multidict import CIMultiDict, CIMultiDictProxy
 from yarl import URL
 
 from . import _version
@@ -37,6 +38,7 @@ _HEADERS = {
     "Accept-Encoding": "gzip, deflate",
 }
 _URLS_KEPT = 4096
+_NO_HEADERS: CIMultiDictProxy[str] = CIMultiDictProxy(CIMultiDict())
 
 
 class Transport:
@@ -101,9 +103,11 @@ class Transport:
                 data=request.body,
                 headers=self._headers(request),
                 allow_redirects=False,
+                raise_for_status=False,
+                auto_decompress=True,
                 proxy=self._proxy,
                 timeout=self._timeout,
-                trace_request_ctx=request,
+                trace_request_ctx=(self, request),
             ) as raw:
                 response = Response(
                     raw.status, raw.headers, b"", request.sent_at, self._clock.now()
@@ -158,14 +162,20 @@ class Transport:
         context: SimpleNamespace,
         params: TraceRequestHeadersSentParams,
     ) -> None:
-        request = context.trace_request_ctx
-        if isinstance(request, Request):
+        # Others may use the same session, with a context of their own: another App's too.
+        asked = context.trace_request_ctx
+        if isinstance(asked, tuple) and len(asked) == 2 and asked[0] is self:
+            request: Request = asked[1]
             request.left += 1
             request.sent_at = self._clock.now()
 
 
 def _raise_ours(exc: Exception, request: Request, timeout: float | None) -> NoReturn:
     """The `XdmError` that an exception of aiohttp means, by what is known to have happened."""
+    if isinstance(exc, aiohttp.ClientResponseError):
+        # Its repr would show the headers that were sent, and the token among them.
+        exc.request_info = exc.request_info._replace(headers=_NO_HEADERS)
+        exc.args = (exc.request_info, exc.history)
     raise _ours(exc, request, timeout) from exc
 
 
@@ -183,9 +193,11 @@ def _ours(exc: Exception, request: Request, timeout: float | None) -> XdmError:
             reason = getattr(exc, "strerror", None) or kind
             return ConnectFailed(f"{what} was not sent: no connection ({reason})")
         return InvalidRequest(f"{what} cannot be sent: {kind}")
-    if isinstance(exc, TimeoutError):
-        return ReadTimeout(f"{what} left, and no whole answer came within {timeout:g} s")
     status = request.answer.status if request.answer is not None else None
+    if isinstance(exc, TimeoutError):
+        return ReadTimeout(
+            f"{what} left, and no whole answer came within {timeout:g} s", status=status
+        )
     if isinstance(exc, aiohttp.ClientPayloadError | aiohttp.ClientResponseError | ValueError):
         return UnreadableAnswer(f"{what} left, and its answer broke off ({kind})", status=status)
     return ConnectionLost(f"{what} left, and the connection broke ({kind})", status=status)

@@ -5,7 +5,11 @@ What is signed is the method, the URL and the query; a JSON body is not.
 
 from __future__ import annotations
 
+from typing import Any
+from urllib.parse import urlsplit
+
 from oauthlib.oauth1 import Client
+from oauthlib.oauth1.rfc5849 import signature
 
 from ..errors import InvalidRequest
 from ..wire.exchange import Request, Route
@@ -24,7 +28,7 @@ class Signature:
                 "and a consumer_secret",
                 argument="consumer_key",
             )
-        self._client = Client(
+        self._client = _Quiet(
             consumer_key,
             client_secret=consumer_secret,
             resource_owner_key=credentials.token,
@@ -38,3 +42,20 @@ class Signature:
         """The ``Authorization`` header with a nonce and a timestamp of its own."""
         _, headers, _ = self._client.sign(url, http_method=request.route.method)
         return str(headers["Authorization"])
+
+
+class _Quiet(Client):  # type: ignore[misc]  # oauthlib is untyped
+    """oauthlib's client without its debug log, which tells tokens and signatures as they are."""
+
+    def get_oauth_signature(self, request: Any) -> str:
+        """The HMAC-SHA1 signature of what oauthlib has put together."""
+        url, headers, body = self._render(request)
+        covered = signature.collect_parameters(
+            uri_query=urlsplit(url).query, body=body, headers=headers
+        )
+        text = signature.signature_base_string(
+            request.http_method,
+            signature.base_string_uri(url),
+            signature.normalize_parameters(covered),
+        )
+        return str(signature.sign_hmac_sha1_with_client(text, self))

@@ -19,7 +19,7 @@ from .friends import Friend, gather_friends
 from .outcome import Outcome, Tally, lower_bound, tally, total, used
 from .progress import Progress
 
-AT_ONCE = 100_000
+AT_ONCE = 20_000
 """Sends that wait at the same time, of all accounts; beyond that they are handed in bit by bit."""
 
 

@@ -23,7 +23,7 @@ from ..budgets.server_clock import ServerClock
 from .flows import Flow, Owner, Place, Pool, Stage, Ticket
 from .layout import Layout, fits
 
-AT_ONCE = 1_000
+AT_ONCE = 128
 """Grants in one step; the rest follow in the next, so that the event loop breathes."""
 LONG = 60.0
 """Seconds of waiting that are worth one line in the log."""
@@ -200,7 +200,7 @@ class Machine:
             and self._ready_at(flow, now) <= now
             and not self._kept(flow)
         ):
-            flow.served += 1
+            flow.pool.pass_by(flow)
             self._grant(flow, ticket, now)
             return
         flow.append(ticket)

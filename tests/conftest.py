@@ -1,0 +1,28 @@
+"""The one place where aioresponses meets aiohttp: shared by every test that wants an odd answer."""
+
+import inspect
+from collections.abc import Iterator
+from types import SimpleNamespace
+from typing import Any
+
+import aiohttp
+import pytest
+from aioresponses import aioresponses
+
+_NEEDS_WRITER = "stream_writer" in inspect.signature(aiohttp.ClientResponse).parameters
+"""aiohttp 3.14 wants what aioresponses 0.7.9 does not know of."""
+
+
+class _Answer(aiohttp.ClientResponse):
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        if _NEEDS_WRITER:
+            kwargs.setdefault("stream_writer", SimpleNamespace(output_size=0))
+        super().__init__(*args, **kwargs)
+
+
+@pytest.fixture
+def odd_answers(monkeypatch: pytest.MonkeyPatch) -> Iterator[aioresponses]:
+    """Answers that no server here gives: nothing reaches the network, each is given once."""
+    monkeypatch.setattr("aioresponses.core.ClientResponse", _Answer)
+    with aioresponses() as answers:
+        yield answers

@@ -1,0 +1,345 @@
+"""What the machine promises, event by event, with the time passed in."""
+
+import math
+import random
+
+import pytest
+
+from xdm_async.budgets import plans
+from xdm_async.budgets.bucket import State
+from xdm_async.budgets.budget import Budget, Plan, Report
+from xdm_async.scheduling.flows import Stage, Ticket
+from xdm_async.scheduling.machine import (
+    AT_ONCE,
+    Ask,
+    Cancel,
+    Close,
+    Drop,
+    Go,
+    Lose,
+    Machine,
+    Refund,
+    Say,
+    Settle,
+    Tick,
+)
+
+SEND, READ = "dm_conversations.send", "dm_events.list"
+EPOCH = 1_700_000_000.0
+
+
+class Driver:
+    """Feeds a machine events at times that a test chooses."""
+
+    def __init__(self, plan: Plan = plans.DEFAULT) -> None:
+        self.machine = Machine(plan, seed=1)
+        self.now = 1_000.0
+        self.granted: list[Ticket] = []
+        self.dropped: list[Ticket] = []
+        self.said: list[str] = []
+        self.used: dict[str, int] = {}
+
+    def step(self, event: object) -> None:
+        for action in self.machine.step(event, self.now):  # type: ignore[arg-type]
+            if isinstance(action, Go):
+                self.granted.append(action.ticket)
+            elif isinstance(action, Drop):
+                self.dropped.append(action.ticket)
+            elif isinstance(action, Say):
+                self.said.append(action.text)
+
+    def ask(self, user: str = "1", route: str = SEND) -> Ticket:
+        ticket = Ticket(user, route)
+        self.step(Ask(ticket))
+        return ticket
+
+    def report(self, remaining: int, limit: int, reset_in: float = 900.0) -> Report:
+        return Report("rate-limit", limit, remaining, math.ceil(EPOCH + self.now + reset_in))
+
+    def settle(
+        self, ticket: Ticket, *reports: Report, refused: bool = False, ago: float = 0.1
+    ) -> None:
+        date = math.floor(EPOCH + self.now)
+        self.step(Settle(ticket, self.now - ago, self.now, reports, date, refused))
+
+    def known(self, user: str = "1", *, left: int, limit: int = 200) -> None:
+        """Let one request of the user report a window with so many tokens left."""
+        self.settle(self.ask(user), self.report(left, limit))
+
+    def advance(self, seconds: float) -> None:
+        end = self.now + seconds
+        while self.machine.wake_at <= end:
+            self.now = max(self.now, self.machine.wake_at)
+            self.step(Tick())
+        self.now = end
+
+
+@pytest.fixture
+def driver() -> Driver:
+    return Driver()
+
+
+def test_the_first_request_of_a_user_goes_alone_and_the_others_wait_for_its_answer(
+    driver: Driver,
+) -> None:
+    tickets = [driver.ask(route=READ) for _ in range(5)]
+    assert driver.granted == tickets[:1]
+
+    driver.now += 0.1
+    driver.settle(tickets[0], driver.report(199, 200))
+    assert driver.granted == tickets
+
+
+def test_tickets_of_a_user_go_in_the_order_they_asked(driver: Driver) -> None:
+    tickets = [driver.ask(route=READ) for _ in range(50)]
+    driver.settle(tickets[0], driver.report(20, 200))
+    assert driver.granted == tickets[:21]
+
+    driver.step(Refund(tickets[3]))
+    driver.step(Refund(tickets[1]))
+    assert driver.granted == tickets[:23]
+
+
+def test_a_refused_ticket_goes_again_before_those_behind_it(driver: Driver) -> None:
+    first, second, third = (driver.ask() for _ in range(3))
+    driver.settle(first, driver.report(0, 200), refused=True)
+    assert first.stage is Stage.WAITING
+
+    driver.advance(903)
+    driver.settle(first, driver.report(199, 200))
+    assert driver.granted == [first, first, second, third]
+
+
+def test_a_permit_needs_a_token_of_every_budget_or_takes_none() -> None:
+    plan = plans.DEFAULT.override({"dm.write.app.24h": 2})
+    driver = Driver(plan)
+    driver.known("1", left=150)
+    driver.known("2", left=150)
+    waiting = driver.ask("3")
+
+    assert waiting.stage is Stage.WAITING
+    assert {s.name: s.in_flight for s in driver.machine.statuses(driver.now)} == {
+        "dm.write.app.24h": 0,
+        "dm.write.user.15m": 0,
+        "dm.write.user.24h": 0,
+    }
+
+
+def test_a_user_without_tokens_delays_nobody_else(driver: Driver) -> None:
+    driver.known("1", left=0)
+    driver.known("2", left=150)
+    blocked = [driver.ask("1") for _ in range(1_000)]
+    free = driver.ask("2")
+
+    assert free.stage is Stage.GRANTED
+    assert all(t.stage is Stage.WAITING for t in blocked)
+
+
+def test_reads_of_a_user_do_not_wait_for_its_sends(driver: Driver) -> None:
+    driver.known("1", left=0)
+    driver.ask("1")
+    assert driver.ask("1", READ).stage is Stage.GRANTED
+
+
+def test_a_cancelled_waiter_leaves_the_line_and_the_next_one_takes_its_turn(driver: Driver) -> None:
+    first, second, third = (driver.ask() for _ in range(3))
+    driver.step(Cancel(second))
+    assert driver.machine.waiting == 1
+
+    driver.settle(first, driver.report(1, 200))
+    assert driver.granted == [first, third]
+
+
+def test_a_ticket_cancelled_between_grant_and_resumption_hands_its_token_on(
+    driver: Driver,
+) -> None:
+    first, second, third = (driver.ask() for _ in range(3))
+    driver.settle(first, driver.report(1, 200))
+    assert driver.granted == [first, second]
+
+    driver.step(Cancel(second))
+    assert driver.granted == [first, second, third]
+
+
+def test_a_permit_ends_once(driver: Driver) -> None:
+    ticket = driver.ask()
+    driver.step(Refund(ticket))
+    with pytest.raises(RuntimeError, match="holds no permit"):
+        driver.step(Refund(ticket))
+    driver.step(Cancel(ticket))
+    assert driver.machine.in_flight == 0
+
+
+def test_a_lost_request_counts_until_the_server_must_have_forgotten_it(driver: Driver) -> None:
+    driver.known(left=1)
+    lost = driver.ask()
+    driver.step(Lose(lost, driver.now))
+    waiting = driver.ask()
+    driver.advance(40)
+    assert waiting.stage is Stage.WAITING
+
+    driver.advance(870)
+    assert waiting.stage is Stage.GRANTED
+
+
+def test_a_probe_without_an_answer_lets_the_next_one_go_after_two_seconds(driver: Driver) -> None:
+    first, second, third = (driver.ask() for _ in range(3))
+    driver.advance(1.9)
+    assert driver.granted == [first]
+
+    driver.advance(0.2)
+    assert driver.granted == [first, second]
+    driver.advance(2.0)
+    assert driver.granted == [first, second, third]
+
+
+def test_a_window_is_waited_out_on_the_servers_clock_and_a_guard_second(driver: Driver) -> None:
+    driver.known(left=0)
+    waiting = driver.ask()
+    reset = math.ceil(EPOCH + driver.now + 900)
+
+    driver.advance(reset + 1 - EPOCH - driver.now - 0.01)
+    assert waiting.stage is Stage.WAITING
+
+    driver.advance(2.2)  # the Date of one answer leaves a second and a trip open
+    assert waiting.stage is Stage.GRANTED
+
+
+def test_the_app_starts_slowly_when_nothing_is_known_of_its_budget() -> None:
+    driver = Driver()
+    tickets = [driver.ask(str(user)) for user in range(40)]
+    assert len(driver.granted) == 1
+    for expected in (2 + 1, 4 + 3, 8 + 7):
+        for ticket in [t for t in tickets if t.stage is Stage.GRANTED]:
+            driver.settle(ticket, driver.report(199, 200))
+        assert len(driver.granted) >= expected
+
+
+def test_idle_time_earns_no_more_than_a_little_credit() -> None:
+    plan = Plan("one", {"g": (Budget(1_000, 900.0, "app"),)}, {SEND: "g"})
+    driver = Driver(plan)
+    for _ in range(3_000):
+        ticket = driver.ask("busy")
+        if ticket.stage is Stage.GRANTED:
+            driver.settle(ticket)
+    late = [driver.ask("late") for _ in range(900)]
+    before = len(driver.granted)
+    driver.advance(950)
+    for ticket in driver.granted[before:]:
+        driver.settle(ticket)
+    share = sum(t.user_id == "late" for t in driver.granted[before:])
+    assert 0 < share < len(late)
+    assert abs(share - 500) <= 16
+
+
+def test_no_more_than_a_loop_turn_can_bear_go_in_one_step_and_the_rest_at_once_after_it() -> None:
+    plan = Plan("free", {"g": (Budget(10**6, 900.0, "user", report="rate-limit"),)}, {SEND: "g"})
+    driver = Driver(plan)
+    tickets = [driver.ask() for _ in range(2_500)]
+    driver.settle(tickets[0], driver.report(10**6 - 1, 10**6))
+    assert len(driver.granted) == 1 + AT_ONCE
+    assert driver.machine.wake_at == driver.now
+
+    while driver.machine.wake_at == driver.now:
+        driver.step(Tick())
+    assert len(driver.granted) == 2_500
+
+
+def test_a_hundred_thousand_waiters_need_one_timer_and_one_entry_a_flow(driver: Driver) -> None:
+    for user in range(100):
+        driver.known(str(user), left=0)
+    for n in range(100_000):
+        driver.ask(str(n % 100))
+    assert driver.machine.waiting == 100_000
+    assert len(driver.machine._heap) <= 300
+
+
+def test_an_account_that_is_idle_is_forgotten_only_when_nothing_counts(driver: Driver) -> None:
+    driver.known(left=199)
+    assert list(driver.machine.owners) == ["1"]
+
+    driver.advance(86_000)
+    assert list(driver.machine.owners) == ["1"], "its day still counts one"
+    driver.advance(600)
+    assert driver.machine.owners == {}
+
+
+def test_a_closed_machine_drops_who_waits_and_who_comes(driver: Driver) -> None:
+    granted, waiting = driver.ask(), driver.ask()
+    driver.step(Close())
+    late = driver.ask()
+    assert driver.dropped == [waiting, late]
+
+    driver.settle(granted, driver.report(0, 200), refused=True)
+    assert driver.dropped == [waiting, late, granted]
+    assert driver.machine.waiting == 0
+
+
+def test_a_long_wait_is_said_once(driver: Driver) -> None:
+    driver.known(left=0)
+    for _ in range(20):
+        driver.ask()
+    said = [s for s in driver.said if "is spent" in s]
+    assert len(said) == 1
+    assert said[0].startswith("budget 'dm.write.user.15m' of user 1 is spent: the next request")
+
+
+def test_retry_after_is_honoured(driver: Driver) -> None:
+    ticket = driver.ask()
+    driver.step(
+        Settle(ticket, driver.now, driver.now, (), math.floor(EPOCH + driver.now), True, 30.0)
+    )
+    driver.advance(29.9)
+    assert ticket.stage is Stage.WAITING
+    driver.advance(0.2)
+    assert ticket.stage is Stage.GRANTED
+
+
+def test_a_route_that_no_plan_names_draws_on_nothing(driver: Driver) -> None:
+    assert all(driver.ask(route="new.route").stage is Stage.GRANTED for _ in range(500))
+
+
+def test_a_route_without_budgets_that_is_refused_is_held_all_the_same(driver: Driver) -> None:
+    ticket = driver.ask(route="new.route")
+    driver.settle(ticket, refused=True)
+    assert ticket.stage is Stage.WAITING
+
+    driver.advance(1.1)
+    assert ticket.stage is Stage.GRANTED
+
+
+def test_the_snapshot_says_what_waits_for_what(driver: Driver) -> None:
+    driver.known(left=0)
+    driver.ask()
+    status = {s.name: s for s in driver.machine.statuses(driver.now, "1")}
+    spent = status["dm.write.user.15m"]
+
+    assert (spent.state, spent.limit, spent.remaining, spent.waiting) == (State.KNOWN, 200, 0, 1)
+    assert spent.reset_in == pytest.approx(900, abs=2)
+    assert status["dm.write.user.24h"].remaining == 999
+    assert status["dm.write.app.24h"].waiting == 0
+
+
+def test_any_interleaving_of_waiting_and_cancelling_keeps_the_counts_right() -> None:
+    rng = random.Random(5)
+    driver = Driver()
+    tickets: list[Ticket] = []
+    for _ in range(4_000):
+        choice = rng.random()
+        live = [t for t in tickets if t.stage is Stage.GRANTED]
+        if choice < 0.5:
+            tickets.append(driver.ask(str(rng.randrange(4)), rng.choice([SEND, READ])))
+        elif choice < 0.7 and tickets:
+            driver.step(Cancel(rng.choice(tickets)))
+        elif choice < 0.9 and live:
+            driver.settle(rng.choice(live))
+        elif live:
+            driver.step(Lose(rng.choice(live), driver.now))
+        driver.advance(rng.choice([0.0, 0.1, 5.0]))
+        assert driver.machine.waiting == sum(t.stage is Stage.WAITING for t in tickets)
+        assert driver.machine.in_flight == sum(t.stage is Stage.GRANTED for t in tickets)
+        assert all(s.in_flight >= 0 for s in driver.machine.statuses(driver.now))
+        tickets = [t for t in tickets if t.stage < Stage.LOST]
+    for ticket in tickets:
+        driver.step(Cancel(ticket))
+    assert driver.machine.waiting == driver.machine.in_flight == 0
