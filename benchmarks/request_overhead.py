@@ -204,6 +204,18 @@ def send_path(participant_id: str) -> str:
     return f"/2/dm_conversations/with/{participant_id}/messages"
 
 
+async def listen(answers: dict[bytes, Canned], counts: Counts) -> asyncio.Server:
+    """Open a port for one client: what it has left must not fall by what others send."""
+    dressings = {method: Dressing() for method in answers}
+    return await asyncio.get_running_loop().create_server(
+        lambda: Answering(answers, dressings, counts), "127.0.0.1", 0, backlog=2_048
+    )
+
+
+def url_of(server: asyncio.Server) -> str:
+    return f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+
+
 async def serve() -> None:
     """Serve until standard input ends; each line on it is a command, answered by one line."""
     loop = asyncio.get_running_loop()
@@ -222,27 +234,24 @@ async def serve() -> None:
             counts.accepted, counts.requests, counts.peak = 0, 0, counts.open
         print(json.dumps(vars(counts)), flush=True)
 
-    def listen() -> None:
+    def read_commands() -> None:
         for line in sys.stdin:
             loop.call_soon_threadsafe(obey, line.strip())
         loop.call_soon_threadsafe(over.set)
 
     async with emulator:
         answers = await record(emulator)
-        dressings = {method: Dressing() for method in answers}
-        server = await loop.create_server(
-            lambda: Answering(answers, dressings, counts), "127.0.0.1", 0, backlog=2_048
-        )
-        port = server.sockets[0].getsockname()[1]
+        servers = {name: await listen(answers, counts) for name in CLIENTS}
         about = {
-            "canned": f"http://127.0.0.1:{port}",
+            "canned": {name: url_of(server) for name, server in servers.items()},
             "emulator": describe(emulator),
             "bytes": {method.decode(): len(canned.body) for method, canned in answers.items()},
         }
         print(json.dumps(about), flush=True)
-        threading.Thread(target=listen, daemon=True).start()
+        threading.Thread(target=read_commands, daemon=True).start()
         await over.wait()
-        server.close()
+        for server in servers.values():
+            server.close()
 
 
 class Server:
@@ -500,7 +509,7 @@ async def compare(
     costs: dict[Cell, dict[str, list[Cost]]] = {
         cell: {name: [] for name in CLIENTS} for cell in cells
     }
-    clients = {name: make(server.about["canned"], about) for name, make in CLIENTS.items()}
+    clients = {name: make(server.about["canned"][name], about) for name, make in CLIENTS.items()}
     order = random.Random(0)
     try:
         for name, client in clients.items():
@@ -528,7 +537,7 @@ async def count_sockets(server: Server) -> list[dict[str, int]]:
     """How many sockets many sends at once hold, and how many they open after the warm-up."""
     about = server.about["emulator"]
     recipients = [user["id"] for user in about["users"][1:]]
-    client = Ours(server.about["canned"], about)
+    client = Ours(server.about["canned"]["ours"], about)
     seen = []
 
     async def burst(tasks: int) -> None:
@@ -658,8 +667,8 @@ def main() -> None:
     try:
         size = server.about["bytes"]
         print(
-            f"Python {platform.python_version()}, aiohttp {aiohttp.__version__}; the answer to a send has "
-            f"{size['POST']:,} bytes, a page {size['GET']:,} (gzip)"
+            f"Python {platform.python_version()}, aiohttp {aiohttp.__version__}; "
+            f"the answer to a send has {size['POST']:,} bytes, a page {size['GET']:,} (gzip)"
         )
         costs = asyncio.run(compare(server, rounds, requests, say))
         say("")

@@ -31,7 +31,14 @@ from ..models.pages import Includes, Meta, Page
 from .exchange import JSON, Response, Route
 from .hooks import Hook, Links, Raw, make_hook
 
-write_json = orjson.dumps
+
+def write_json(value: JSON) -> bytes:
+    """Write compact JSON.
+
+    Copied, since the writer hands out its whole buffer of some 4 KiB: too much to keep for each
+    of thousands of messages that wait.
+    """
+    return bytes(memoryview(orjson.dumps(value)))
 
 
 def _is_model(kind: Any) -> bool:

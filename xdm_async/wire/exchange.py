@@ -11,7 +11,6 @@ from typing import Any, Literal, Protocol
 
 import attrs
 
-
 Method = Literal["GET", "POST", "DELETE"]
 
 
