@@ -104,7 +104,10 @@ class App:
             trust_env=trust_env,
         )
         self._scheduler = Scheduler(
-            Signer(self._transport, self._base), plan, clock=clock, app=client_id or "app"
+            Signer(self._transport, self._base, lambda: self._scheduler.server_time()),
+            plan,
+            clock=clock,
+            app=client_id or "app",
         )
         self._known: dict[str, asyncio.Task[str]] = {}
         self._closed = False

@@ -68,6 +68,8 @@ class Transport:
         self._own = session is None
         self._closed = False
         self._urls: dict[str, URL] = {}
+        # Says whose a traced request is: others use a session too that is not ours alone.
+        self._mark = object()
         self._tracing = aiohttp.TraceConfig()
         self._tracing.on_request_headers_sent.append(self._headers_sent)
         if session is not None:
@@ -107,7 +109,7 @@ class Transport:
                 auto_decompress=True,
                 proxy=self._proxy,
                 timeout=self._timeout,
-                trace_request_ctx=(self, request),
+                trace_request_ctx=(self._mark, request),
             ) as raw:
                 response = Response(
                     raw.status, raw.headers, b"", request.sent_at, self._clock.now()
@@ -162,9 +164,8 @@ class Transport:
         context: SimpleNamespace,
         params: TraceRequestHeadersSentParams,
     ) -> None:
-        # Others may use the same session, with a context of their own: another App's too.
         asked = context.trace_request_ctx
-        if isinstance(asked, tuple) and len(asked) == 2 and asked[0] is self:
+        if isinstance(asked, tuple) and len(asked) == 2 and asked[0] is self._mark:
             request: Request = asked[1]
             request.left += 1
             request.sent_at = self._clock.now()

@@ -38,8 +38,13 @@ class Signature:
     def check(self, route: Route) -> None:
         """Nothing can be told from an OAuth 1.0a token; the app's permission is the server's."""
 
-    def authorization(self, request: Request, url: str) -> str:
-        """The ``Authorization`` header with a nonce and a timestamp of its own."""
+    def authorization(self, request: Request, url: str, now: float | None = None) -> str:
+        """The ``Authorization`` header with a nonce and a timestamp of its own.
+
+        ``now`` is the server's time where it is known: a machine whose clock is wrong would
+        otherwise be refused ("Timestamp out of bounds", code 135).
+        """
+        self._client.timestamp = None if now is None else str(int(now))
         _, headers, _ = self._client.sign(url, http_method=request.route.method)
         return str(headers["Authorization"])
 

@@ -32,6 +32,6 @@ class Bearer:
                     argument="credentials",
                 )
 
-    def authorization(self, request: Request, url: str) -> str:
+    def authorization(self, request: Request, url: str, now: float | None = None) -> str:
         """The ``Authorization`` header; the same for every attempt."""
         return self._header

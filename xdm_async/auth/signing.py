@@ -5,7 +5,7 @@ It stands below the scheduler, so that a signature is never older than its permi
 
 from __future__ import annotations
 
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from typing import Any, Protocol
 
 from ..wire.exchange import Request, Response, Route, Sender
@@ -21,8 +21,8 @@ class Authorizer(Protocol):
         """Raise `InvalidRequest` if the server is known to refuse this route to this user."""
         ...
 
-    def authorization(self, request: Request, url: str) -> str:
-        """The ``Authorization`` header for one attempt."""
+    def authorization(self, request: Request, url: str, now: float | None = None) -> str:
+        """The ``Authorization`` header for one attempt; ``now`` is the server's time, if known."""
         ...
 
 
@@ -39,12 +39,20 @@ def authorizer(
 class Signer:
     """A `Sender` that signs each attempt and passes it on."""
 
-    def __init__(self, onward: Sender, base_url: str) -> None:
+    def __init__(
+        self,
+        onward: Sender,
+        base_url: str,
+        server_time: Callable[[], float | None] = lambda: None,
+    ) -> None:
         self._onward = onward
         self._base = base_url
+        self._server_time = server_time
 
     def send(self, request: Request) -> Coroutine[Any, Any, Response]:
         """Authorize this attempt, and carry it out."""
         authorize: Authorizer = request.credentials  # type: ignore[assignment]  # opaque elsewhere
-        request.authorization = authorize.authorization(request, self._base + request.path)
+        request.authorization = authorize.authorization(
+            request, self._base + request.path, self._server_time()
+        )
         return self._onward.send(request)

@@ -58,9 +58,10 @@ def run(args: list[str]) -> int:
         raise KeyboardInterrupt from None
     except Exception as exc:
         # Typer's own, wherever it comes from: older ones bring click's, newer ones their copy.
-        if not hasattr(exc, "format_message"):
+        format_message = getattr(exc, "format_message", None)
+        if format_message is None:
             raise
-        words = exc.format_message().strip()
+        words = format_message().strip()
         return _say(" ".join(["xdm:", *words.split()]), 2) if words else 2
     if code == _INTERRUPTED:
         raise KeyboardInterrupt

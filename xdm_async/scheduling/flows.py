@@ -229,7 +229,7 @@ class Pool:
         flow.served = max(flow.served, self._floor - CATCH_UP)
 
     def pass_by(self, flow: Flow) -> None:
-        """A flow is served at once, since nobody is in line: as if it had been pushed and popped."""
+        """A flow is served at once, since nobody is in line: as if pushed and popped."""
         self.welcome(flow)
         self._floor = max(self._floor, flow.served)
         flow.served += 1

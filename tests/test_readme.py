@@ -1,0 +1,89 @@
+"""The README's examples, run as they stand against the emulator."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import xdm_async
+from xdm_async.emulator import Emulator
+
+README = (Path(__file__).parent.parent / "README.md").read_text()
+EXAMPLES = re.findall(r"^```python\n(.*?)^```", README, re.DOTALL | re.MULTILINE)
+
+
+def example(containing: str) -> str:
+    (found,) = [code for code in EXAMPLES if containing in code]
+    return str(found)
+
+
+@pytest.fixture
+def at_the_emulator(xdm_emulator: Emulator, monkeypatch: pytest.MonkeyPatch) -> Emulator:
+    """Let ``App()`` find the emulator where it would look for api.x.com."""
+    init = xdm_async.App.__init__
+
+    def init_here(self: xdm_async.App, **arguments: Any) -> None:
+        init(self, **{"base_url": xdm_emulator.url} | arguments)
+
+    monkeypatch.setattr(xdm_async.App, "__init__", init_here)
+    return xdm_emulator
+
+
+async def test_the_first_minute_sends_and_reads(
+    at_the_emulator: Emulator, capsys: pytest.CaptureFixture[str]
+) -> None:
+    x = at_the_emulator
+    user = x.add_user()
+    x.add_user(user_id="944480690")
+    code = example("asyncio.run(main())").replace("asyncio.run(main())", "")
+    names: dict[str, Any] = {}
+    exec(code.replace('"…"', repr(user.oauth2["access_token"])), names)
+    await names["main"]()
+
+    assert [m.sent_text for m in x.messages()] == ["Hello!"]
+    first, *_ = capsys.readouterr().out.splitlines()
+    assert x.messages()[0].id in first
+
+
+async def test_the_fan_out_over_many_accounts_sends_for_each(
+    at_the_emulator: Emulator, capsys: pytest.CaptureFixture[str]
+) -> None:
+    x = at_the_emulator
+    users = [x.add_user() for _ in range(20)]
+    recipient = x.add_user()
+    names: dict[str, Any] = {}
+    exec(example("async def greet"), names)
+    await names["greet"]({u.id: str(u.oauth2["access_token"]) for u in users}, recipient.id)
+
+    assert sorted(m.sender_id for m in x.messages()) == sorted(u.id for u in users)
+    assert "dm.write.app.24h" in capsys.readouterr().out
+    assert x.stats.requests == 20
+
+
+async def test_the_reading_example_reads(
+    at_the_emulator: Emulator, capsys: pytest.CaptureFixture[str]
+) -> None:
+    x = at_the_emulator
+    ann, ben, cat = x.add_user("ann"), x.add_user("ben"), x.add_user("cat")
+    x.deliver(ben, ann, "see https://x.com/ben/status/1578900353814519810")
+    x.create_group(ben, [ann, cat], "welcome")
+    names: dict[str, Any] = {}
+    exec(example("async def read"), names)
+    async with xdm_async.App() as app:
+        await names["read"](app.account(xdm_async.OAuth2(**ann.oauth2), user_id=ann.id))
+
+    out = capsys.readouterr().out
+    assert "ben welcome []" in out
+    assert "'ann', 'cat'] joined" in out or "'cat', 'ann'] joined" in out
+    assert "3 ()" in out
+
+
+async def test_the_fixture_example_passes(xdm_emulator: Emulator) -> None:
+    names: dict[str, Any] = {}
+    exec(example("async def test_my_bot"), names)
+    await names["test_my_bot"](xdm_emulator)
+
+
+def test_every_example_is_run() -> None:
+    assert len(EXAMPLES) == 4
