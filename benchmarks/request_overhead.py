@@ -13,8 +13,9 @@ Three clients do the same requests on the same local server, interleaved round b
 
 The server is a process of its own, so that the CPU time of this process is the client's alone. It
 answers with what the emulator answered once, byte for byte; only ``Date`` and ``x-rate-limit-*``
-go on. Before anything is measured, each client's requests are shown to the emulator itself. It
-measures and does not judge: the exit status is 0 whatever the numbers are.
+go on. Like X it sets a cookie, which a session as it comes keeps and sends back. Before anything
+is measured, each client's requests are shown to the emulator itself. It measures and does not
+judge: the exit status is 0 whatever the numbers are.
 """
 
 from __future__ import annotations
@@ -213,7 +214,8 @@ async def listen(answers: dict[bytes, Canned], counts: Counts) -> asyncio.Server
 
 
 def url_of(server: asyncio.Server) -> str:
-    return f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    # By name, as api.x.com is: no aiohttp cookie jar keeps what a bare address sets.
+    return f"http://localhost:{server.sockets[0].getsockname()[1]}"
 
 
 async def serve() -> None:

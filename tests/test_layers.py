@@ -65,7 +65,18 @@ DOORS: dict[str, set[str]] = {
 }
 """Dependency -> the parts (or modules) through which alone it comes in."""
 
-PURE = ("budgets", "models", "wire", "errors", "scheduling/machine", "scheduling/flows")
+PURE = (
+    "budgets",
+    "models",
+    "wire",
+    "errors",
+    "scheduling/machine",
+    "scheduling/flows",
+    "scheduling/roster",
+    "scheduling/suspicion",
+    "scheduling/layout",
+    "scheduling/events",
+)
 """What decides, or says what things are: no time, no event loop, no I/O."""
 
 IMPURE = {"asyncio", "time", "socket", "threading", "subprocess", "os", "aiohttp"}

@@ -16,19 +16,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from xdm_async.budgets.budget import Plan, Report
+from xdm_async.scheduling.events import Action, Ask, Cancel, Drop, Go, Lose, Say, Settle, Tick
 from xdm_async.scheduling.flows import Ticket
-from xdm_async.scheduling.machine import (
-    Action,
-    Ask,
-    Cancel,
-    Drop,
-    Go,
-    Lose,
-    Machine,
-    Say,
-    Settle,
-    Tick,
-)
+from xdm_async.scheduling.machine import Machine
 
 Rules = Mapping[str, Sequence[tuple[str, int, float]]]
 """Group -> (owner, limit, window) of each of its budgets."""

@@ -8,21 +8,20 @@ import pytest
 from xdm_async.budgets import plans
 from xdm_async.budgets.bucket import State
 from xdm_async.budgets.budget import Budget, Plan, Report
-from xdm_async.scheduling.flows import Stage, Ticket
-from xdm_async.scheduling.machine import (
-    AT_ONCE,
+from xdm_async.scheduling.events import (
     Ask,
     Cancel,
     Close,
     Drop,
     Go,
     Lose,
-    Machine,
     Refund,
     Say,
     Settle,
     Tick,
 )
+from xdm_async.scheduling.flows import Stage, Ticket
+from xdm_async.scheduling.machine import AT_ONCE, Machine
 
 SEND, READ = "dm_conversations.send", "dm_events.list"
 EPOCH = 1_700_000_000.0
@@ -256,12 +255,12 @@ def test_a_hundred_thousand_waiters_need_one_timer_and_one_entry_a_flow(driver: 
 
 def test_an_account_that_is_idle_is_forgotten_only_when_nothing_counts(driver: Driver) -> None:
     driver.known(left=199)
-    assert list(driver.machine.owners) == ["1"]
+    assert list(driver.machine.roster.owners) == ["1"]
 
     driver.advance(86_000)
-    assert list(driver.machine.owners) == ["1"], "its day still counts one"
+    assert list(driver.machine.roster.owners) == ["1"], "its day still counts one"
     driver.advance(600)
-    assert driver.machine.owners == {}
+    assert driver.machine.roster.owners == {}
 
 
 def test_a_closed_machine_drops_who_waits_and_who_comes(driver: Driver) -> None:

@@ -221,7 +221,7 @@ def test_a_full_run_forgets_every_account_once_its_windows_have_passed() -> None
     run = simulate(plans.DEFAULT, server, backlog(50, 3, SENDS), until=3 * DAY)
 
     assert run.refusals == 0
-    assert run.machine.owners == {}
+    assert run.machine.roster.owners == {}
 
 
 def test_endpoints_that_the_server_counts_apart_are_each_used_to_the_last_unit() -> None:

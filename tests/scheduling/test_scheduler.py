@@ -11,7 +11,7 @@ import pytest
 from tests.driven import EPOCH, DrivenClock, drive
 from xdm_async import AppClosed, RateLimited, ServerError, UsageCapped, plans
 from xdm_async.budgets.budget import Plan
-from xdm_async.scheduling.machine import Event, Settle
+from xdm_async.scheduling.events import Event, Settle
 from xdm_async.scheduling.scheduler import Scheduler
 from xdm_async.testing import ScriptedSender, answered
 from xdm_async.wire.exchange import Request, Response, Route

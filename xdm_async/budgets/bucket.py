@@ -156,6 +156,14 @@ class Bucket:
         return State.HELD if self.strikes else self._state
 
     @property
+    def real(self) -> Bucket:
+        """Itself, or the bucket that counts for it since they turned out to be one."""
+        bucket = self
+        while bucket.merged is not None:
+            bucket = bucket.merged
+        return bucket
+
+    @property
     def unreflected(self) -> int:
         """Answered without this budget's report, and not yet covered by a later one."""
         return len(self._unreflected) if self._unreflected else 0

@@ -119,6 +119,20 @@ class Flow:
             f"{self.waiting} waiting, {self.in_flight} in flight>"
         )
 
+    def park(self, due: float) -> None:
+        """Its own buckets give nothing until ``due``, or until an answer."""
+        self.place, self.due = Place.PARKED, due
+        self.owner.parked += 1
+        if self.blocker is not None and self.pool.buckets and self.blocker.expected:
+            self.pool.expect(self, +1)
+
+    def unpark(self) -> None:
+        """Out of what it waited for, to be lined up again."""
+        self.place = Place.IDLE
+        self.owner.parked -= 1
+        if self.expected:
+            self.pool.expect(self, -1)
+
     def append(self, ticket: Ticket) -> None:
         """Join the end of the line."""
         ticket.flow, ticket.stage = self, Stage.WAITING

@@ -17,8 +17,7 @@ from ..errors import AppClosed
 from ..wire.exchange import Request, Response, Sender
 from ..wire.headers import read_date, read_reports, read_retry_after
 from ..wire.problems import is_final_429, refusal
-from .flows import Stage, Ticket
-from .machine import (
+from .events import (
     Ask,
     BudgetStatus,
     Cancel,
@@ -27,11 +26,12 @@ from .machine import (
     Event,
     Go,
     Lose,
-    Machine,
     Refund,
     Settle,
     Tick,
 )
+from .flows import Stage, Ticket
+from .machine import Machine
 
 _log = logging.getLogger("xdm_async")
 

@@ -6,7 +6,8 @@ Each number is read on its own: absent, empty or nonsense is None, never zero an
 from __future__ import annotations
 
 from collections.abc import Mapping
-from email.utils import mktime_tz, parsedate_tz
+from datetime import UTC, datetime
+from email.utils import parsedate_tz
 from functools import lru_cache
 
 from ..budgets.budget import Family, Report
@@ -63,7 +64,9 @@ def _parse_date(text: str) -> float | None:
     """An HTTP date; X has written both ``GMT`` and ``UTC``."""
     try:
         parsed = parsedate_tz(text)
-        return None if parsed is None else float(mktime_tz((*parsed[:9], parsed[9] or 0)))
+        if parsed is None:
+            return None
+        return datetime(*parsed[:6], tzinfo=UTC).timestamp() - (parsed[9] or 0)
     except (ValueError, OverflowError, IndexError, TypeError):
         return None
 
