@@ -54,8 +54,9 @@ class _Quiet(Client):  # type: ignore[misc]  # oauthlib is untyped
 
     def get_oauth_signature(self, request: Any) -> str:
         """The HMAC-SHA1 signature of what oauthlib has put together."""
-        url, headers, body = self._render(request)
-        covered = signature.collect_parameters(
+        untyped: Any = self
+        url, headers, body = untyped._render(request)
+        covered: Any = signature.collect_parameters(
             uri_query=urlsplit(url).query, body=body, headers=headers
         )
         text = signature.signature_base_string(
