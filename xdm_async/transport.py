@@ -2,19 +2,22 @@
 
 The last link of the road. It knows one host, one aiohttp session, timeouts and TLS; it knows
 nothing of budgets, credentials or JSON. Every exception of aiohttp becomes one of ours here,
-sorted by whether the request may have been delivered: a fact that aiohttp's tracing tells, since
-it knows when the headers were handed to the network.
+sorted by whether the request may have been delivered: a fact that aiohttp tells at the moment the
+headers are handed to the network.
 """
 
 from __future__ import annotations
 
 import ssl
 import urllib.request
+from collections.abc import Coroutine
+from contextvars import ContextVar
 from types import SimpleNamespace
-from typing import NoReturn
+from typing import Any, NoReturn
 from urllib.parse import urlsplit
 
 import aiohttp
+from aiohttp.connector import Connection
 from aiohttp.tracing import TraceRequestHeadersSentParams
 from multidict import CIMultiDict, CIMultiDictProxy
 from yarl import URL
@@ -39,6 +42,30 @@ _HEADERS = {
 }
 _URLS_KEPT = 4096
 _NO_HEADERS: CIMultiDictProxy[str] = CIMultiDictProxy(CIMultiDict())
+
+
+_leaving: ContextVar[tuple[Request, Clock] | None] = ContextVar("_leaving", default=None)
+
+
+class _Outgoing(aiohttp.ClientRequest):
+    """Marks our request as left when aiohttp sends it.
+
+    What aiohttp's tracing does too, at a tenth of the CPU of a whole send less: it updates the
+    URL's query twice for each traced request.
+    """
+
+    def send(self, conn: Connection) -> Coroutine[Any, Any, aiohttp.ClientResponse]:
+        """Hand the headers over, on a connection that stands."""
+        leaving = _leaving.get()
+        if leaving is not None:
+            request, clock = leaving
+            request.left += 1
+            request.sent_at = clock.now()
+        return super().send(conn)
+
+
+_SEEN_LEAVING = "send" in vars(aiohttp.ClientRequest)
+"""Whether `_Outgoing` stands where aiohttp sends; an aiohttp that is built otherwise is traced."""
 
 
 class Transport:
@@ -70,6 +97,7 @@ class Transport:
         self._urls: dict[str, URL] = {}
         # Says whose a traced request is: others use a session too that is not ours alone.
         self._mark = object()
+        self._traced = not (self._own and _SEEN_LEAVING)
         self._tracing = aiohttp.TraceConfig()
         self._tracing.on_request_headers_sent.append(self._headers_sent)
         if session is not None:
@@ -98,8 +126,9 @@ class Transport:
         request.left = 0
         request.answer = None
         request.sent_at = self._clock.now()
+        leaving = _leaving.set(None if self._traced else (request, self._clock))
         try:
-            async with session.request(
+            raw = await session.request(
                 request.route.method,
                 self._url(request.path),
                 data=request.body,
@@ -109,16 +138,16 @@ class Transport:
                 auto_decompress=True,
                 proxy=self._proxy,
                 timeout=self._timeout,
-                trace_request_ctx=(self._mark, request),
-            ) as raw:
-                response = Response(
-                    raw.status, raw.headers, b"", request.sent_at, self._clock.now()
-                )
-                request.answer = response
-                response.body = await raw.read()
-                return response
+                trace_request_ctx=(self._mark, request) if self._traced else None,
+            )
+            response = Response(raw.status, raw.headers, b"", request.sent_at, self._clock.now())
+            request.answer = response
+            response.body = await raw.read()  # gives the connection back, or closes it
+            return response
         except (aiohttp.ClientError, TimeoutError, OSError, ValueError, RuntimeError) as exc:
             _raise_ours(exc, request, self._timeout.total)
+        finally:
+            _leaving.reset(leaving)
 
     async def aclose(self) -> None:
         """Close the session if it is ours; take our tracing out of it if it is the caller's."""
@@ -138,8 +167,8 @@ class Transport:
             connector=aiohttp.TCPConnector(limit=self._max_connections, ttl_dns_cache=300),
             cookie_jar=aiohttp.DummyCookieJar(),
             headers=_HEADERS,
-            skip_auto_headers=("Content-Type",),
-            trace_configs=[self._tracing],
+            request_class=_Outgoing,
+            trace_configs=[self._tracing] if self._traced else None,
         )
         return self._session
 

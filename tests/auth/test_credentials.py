@@ -55,6 +55,20 @@ def test_scopes_are_taken_as_a_list_or_as_the_server_writes_them() -> None:
     assert OAuth2("a").scopes == ()
 
 
+@pytest.mark.parametrize("bad", [5, None, [None], ["dm.read", 5], b"dm.read"])
+def test_scopes_are_strings(bad) -> None:
+    with pytest.raises(InvalidRequest, match="scopes are a list of strings") as caught:
+        OAuth2("a", scopes=bad)
+    assert caught.value.argument == "scopes"
+
+
+@pytest.mark.parametrize("bad", ["tomorrow", True, float("nan"), datetime(2030, 1, 1), [1]])
+def test_when_it_expires_is_a_moment_that_is_known(bad) -> None:
+    with pytest.raises(InvalidRequest, match="seconds since 1970 or a datetime with") as caught:
+        OAuth2("a", None, bad)
+    assert caught.value.argument == "expires_at"
+
+
 def test_when_it_expires_is_kept_as_it_came() -> None:
     when = datetime(2030, 1, 1, tzinfo=UTC)
     assert OAuth2("a", None, when).expires_at == when

@@ -190,6 +190,7 @@ async def test_a_token_without_the_permission_for_messages_is_explained() -> Non
         {"consumer_key": "k"},
         {"consumer_secret": "s"},
         {"consumer_key": "", "consumer_secret": ""},
+        {"consumer_key": 5, "consumer_secret": b"s"},
     ],
 )
 async def test_without_the_apps_keys_an_oauth1_user_is_refused_at_once(keys) -> None:

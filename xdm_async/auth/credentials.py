@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from datetime import datetime
+from math import isfinite
 
 import attrs
 
@@ -28,7 +29,22 @@ def _text(instance: object, attribute: attrs.Attribute[str], value: object) -> N
 
 
 def _scopes(value: Iterable[str] | str) -> tuple[str, ...]:
-    return tuple(value.split()) if isinstance(value, str) else tuple(value)
+    scopes = value.split() if isinstance(value, str) else value
+    found = tuple(scopes) if isinstance(scopes, Iterable) else (None,)
+    if not all(isinstance(scope, str) for scope in found):
+        raise InvalidRequest(
+            "scopes are a list of strings, or one string with spaces between", argument="scopes"
+        )
+    return found
+
+
+def _instant(instance: object, attribute: attrs.Attribute[float | datetime], value: object) -> None:
+    number = isinstance(value, int | float) and not isinstance(value, bool) and isfinite(value)
+    if not number and not (isinstance(value, datetime) and value.tzinfo is not None):
+        raise InvalidRequest(
+            f"{attribute.name} is a number of seconds since 1970 or a datetime with a timezone",
+            argument=attribute.name,
+        )
 
 
 @attrs.frozen
@@ -45,7 +61,9 @@ class OAuth2:
     refresh_token: str | None = attrs.field(
         default=None, validator=attrs.validators.optional(_text), repr=_hidden
     )
-    expires_at: float | datetime | None = None
+    expires_at: float | datetime | None = attrs.field(
+        default=None, validator=attrs.validators.optional(_instant)
+    )
     scopes: tuple[str, ...] = attrs.field(default=(), converter=_scopes)
     app_only: bool = attrs.field(default=False, kw_only=True)
 

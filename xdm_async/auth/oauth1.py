@@ -22,7 +22,8 @@ class Signature:
     def __init__(
         self, credentials: OAuth1, consumer_key: str | None, consumer_secret: str | None
     ) -> None:
-        if not consumer_key or not consumer_secret:
+        keys = (consumer_key, consumer_secret)
+        if not all(isinstance(key, str) and key for key in keys):
             raise InvalidRequest(
                 "OAuth 1.0a requests are signed with the app's keys too: give App a consumer_key "
                 "and a consumer_secret",

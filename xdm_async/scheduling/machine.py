@@ -155,9 +155,10 @@ class Machine:
         explained = False
         for index, (bucket, probe) in enumerate(self._end(ticket)):
             report = reports.get(index)
-            for _ in range(event.repeated):
-                bucket.pending += 1
-                self._settle_one(bucket, None, event, probe=False)
+            if event.repeated:
+                for _ in range(event.repeated):
+                    bucket.pending += 1
+                    self._settle_one(bucket, None, event, probe=False)
             finding = self._settle_one(bucket, report, event, probe=probe)
             if finding is not Finding.NOTHING and report is not None:
                 findings.append((finding, bucket, report))
@@ -353,9 +354,8 @@ class Machine:
             for flow in list(owner.flows.values()):
                 if flow.place is Place.PARKED:
                     self._revive(flow, now)
-        for pool in list(self.roster.pools.values()):
-            if pool.shut:
-                self._pump(pool, now)
+        for pool in [pool for pool in self.roster.pools.values() if pool.shut]:
+            self._pump(pool, now)
         if not owner.due:
             self._forget_later(owner, now)
 
@@ -381,7 +381,11 @@ class Machine:
         for report in reports:
             best, best_rank = -1, (-1, -1, -INFINITY)
             for index, bucket in enumerate(ticket.buckets):
-                if index not in assigned and fits(bucket.budget, report, date):
+                if (
+                    bucket.budget.report == report.family
+                    and index not in assigned
+                    and fits(bucket.budget, report, date)
+                ):
                     real = bucket.real
                     rank = (
                         int(report.reset is not None and real.closes == report.reset),
@@ -398,13 +402,12 @@ class Machine:
         """A plan caught wrong about a limit is not trusted where no header confirms it."""
         if len(reports) == len(ticket.buckets):
             return
-        if any(
-            report.limit is not None and report.limit != ticket.buckets[index].budget.limit
-            for index, report in reports.items()
-        ):
-            for bucket in ticket.buckets:
-                if not bucket.reported:
-                    bucket.real.doubted = True
+        for index, report in reports.items():
+            if report.limit is not None and report.limit != ticket.buckets[index].budget.limit:
+                for bucket in ticket.buckets:
+                    if not bucket.reported:
+                        bucket.real.doubted = True
+                return
 
     def _hold(self, ticket: Ticket, reports: dict[int, Report], event: Settle, now: float) -> None:
         """Hold what may be behind a refusal that no report explains."""

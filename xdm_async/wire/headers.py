@@ -71,6 +71,7 @@ def _parse_date(text: str) -> float | None:
         return None
 
 
+@lru_cache(maxsize=1024)
 def _number(text: str) -> float | None:
     text = text.strip()
     if not text.isascii() or not text.replace(".", "", 1).isdigit() or len(text) > 20:

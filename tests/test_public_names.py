@@ -1,0 +1,137 @@
+"""The public names: exactly these, each there, each explained, each with this signature."""
+
+import inspect
+from typing import Any
+
+import pytest
+
+import xdm_async
+from xdm_async import Account, App, EventStream
+
+NAMES = """
+    Account App AppClosed BadRequest Budget BudgetState ConnectFailed ConnectionLost Event
+    EventStream Fields Forbidden InvalidPlan InvalidRequest Media MessageCreate NotFound NotSent
+    OAuth1 OAuth2 OutcomeUnknown Page ParticipantsJoin ParticipantsLeave PaymentRequired Plan
+    Post RateLimited ReadTimeout Refused SentMessage ServerError Unauthorized UnknownEvent
+    UnreadableAnswer UsageCapped User XdmError __version__ plans
+""".split()  # noqa: SIM905
+
+SIGNATURES = {
+    App: {
+        "__init__": "(*, client_id=None, consumer_key=None, consumer_secret=None, plan=DEFAULT, "
+        "base_url='https://api.x.com', session=None, timeout=30.0, max_connections=128, "
+        "trust_env=False)",
+        "from_env": "(environ=None, **overrides)",
+        "account": "(credentials, *, user_id=None)",
+        "budgets": "(user_id=None)",
+        "aclose": "()",
+    },
+    Account: {
+        "send": "(participant_id, text)",
+        "send_in": "(dm_conversation_id, text)",
+        "create_group": "(participant_ids, text)",
+        "events": "(*, event_types=None, limit=None, max_results=100, fields=ALL)",
+        "events_with": "(participant_id, *, event_types=None, limit=None, max_results=100, "
+        "fields=ALL)",
+        "events_in": "(dm_conversation_id, *, event_types=None, limit=None, max_results=100, "
+        "fields=ALL)",
+        "me": "()",
+        "user_id": "property",
+    },
+}
+
+TREE = {
+    "NotSent": {"InvalidRequest": {"InvalidPlan": {}}, "ConnectFailed": {}, "AppClosed": {}},
+    "Refused": {
+        "BadRequest": {},
+        "Unauthorized": {},
+        "PaymentRequired": {},
+        "Forbidden": {},
+        "NotFound": {},
+        "RateLimited": {"UsageCapped": {}},
+    },
+    "OutcomeUnknown": {
+        "ReadTimeout": {},
+        "ConnectionLost": {},
+        "ServerError": {},
+        "UnreadableAnswer": {},
+    },
+}
+
+
+def plainly(function: Any) -> str:
+    """A signature without annotations, with well-known defaults by their names."""
+    if isinstance(function, property):
+        return "property"
+    known = [(xdm_async.plans.DEFAULT, "DEFAULT"), (xdm_async.Fields.ALL, "ALL")]
+
+    class Named:
+        def __init__(self, name: str) -> None:
+            self.name = name
+
+        def __repr__(self) -> str:
+            return self.name
+
+    parameters = []
+    for parameter in inspect.signature(function).parameters.values():
+        if parameter.name in ("self", "cls"):
+            continue
+        default = next((Named(n) for v, n in known if v is parameter.default), parameter.default)
+        parameters.append(parameter.replace(annotation=parameter.empty, default=default))
+    return str(inspect.Signature(parameters))
+
+
+def test_these_are_the_public_names_and_no_others() -> None:
+    assert sorted(xdm_async.__all__) == sorted(NAMES)
+    assert len(set(xdm_async.__all__)) == len(xdm_async.__all__)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_each_name_is_there_and_explained(name: str) -> None:
+    what = getattr(xdm_async, name)
+    if inspect.isclass(what) or inspect.ismodule(what):
+        told = what.__doc__
+        assert told
+        assert not told.startswith(f"{name}("), "a dataclass's own text explains nothing"
+
+
+def test_all_are_imported_by_a_star() -> None:
+    space: dict[str, object] = {}
+    exec("from xdm_async import *", space)
+    assert set(NAMES) <= set(space)
+
+
+@pytest.mark.parametrize("kind", SIGNATURES, ids=lambda kind: kind.__name__)
+def test_what_can_be_called_is_called_like_this(kind: type) -> None:
+    public = {name for name in vars(kind) if not name.startswith("_")} | (
+        {"__init__"} if "__init__" in SIGNATURES[kind] else set()
+    )
+    assert public == set(SIGNATURES[kind])
+    for name, expected in SIGNATURES[kind].items():
+        assert plainly(getattr(kind, name)) == expected, name
+
+
+@pytest.mark.parametrize("kind", [App, Account, EventStream], ids=lambda kind: kind.__name__)
+def test_everything_that_can_be_called_is_explained(kind: type) -> None:
+    for name, what in vars(kind).items():
+        if not name.startswith("_"):
+            assert inspect.getdoc(what), f"{kind.__name__}.{name}"
+
+
+def test_errors_are_a_tree_by_what_may_have_been_delivered() -> None:
+    def check(parent: type, branches: dict[str, Any]) -> set[str]:
+        seen = set()
+        for name, below in branches.items():
+            kind = getattr(xdm_async, name)
+            assert kind.__bases__[0] is parent, name
+            seen |= {name} | check(kind, below)
+        return seen
+
+    named = check(xdm_async.XdmError, TREE)
+    kinds = {n for n in NAMES if inspect.isclass(getattr(xdm_async, n))}
+    errors = {n for n in kinds if issubclass(getattr(xdm_async, n), Exception)}
+    assert named == errors - {"XdmError"}
+
+
+def test_the_version_is_a_version() -> None:
+    assert all(part.isdigit() for part in xdm_async.__version__.split("."))
