@@ -135,6 +135,53 @@ async def test_cancelled_while_the_body_comes_in_the_headers_are_known(carry):
     assert request.answer.headers["x-rate-limit-remaining"] == "7"
 
 
+@pytest.mark.parametrize("cut_short", [False, True], ids=["cancelled", "broken"])
+async def test_an_answer_that_is_not_read_to_its_end_keeps_no_connection(carry, cut_short):
+    async def play(line: Line) -> None:
+        await line.request()
+        if line.number == 1:
+            line.say(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n{")
+            if cut_short:
+                return await line.cut()
+        else:
+            line.answer()
+        await line.never()
+
+    async with serving(play) as server:
+        transport = carry(server.url, max_connections=1, timeout=5.0)
+        request = sending()
+        task = asyncio.create_task(transport.send(request))
+        await server.arrived.wait()
+        for _ in range(1000):
+            await asyncio.sleep(0)
+            if request.answer is not None:
+                break
+        if not cut_short:
+            task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+        assert (await transport.send(sending())).status == 200
+
+
+@pytest.mark.parametrize("seen", [True, False], ids=["seen leaving", "traced"])
+async def test_however_it_is_noticed_each_leaving_counts(monkeypatch, seen):
+    monkeypatch.setattr("xdm_async.transport._SEEN_LEAVING", seen)
+
+    async def play(line: Line) -> None:
+        while (await line.request()).method == "POST":
+            line.answer()
+        await line.cut()
+
+    async with serving(play) as server:
+        transport = Transport(server.url, clock=CLOCK)
+        sent, read = sending(), asking()
+        await transport.send(sent)
+        with pytest.raises(ConnectionLost):
+            await transport.send(read)
+        await transport.aclose()
+        assert (sent.left, read.left) == (1, 2)
+        assert len(server.asked) == 3
+
+
 async def test_sockets_are_reused(carry):
     async with serving(answering) as server:
         transport = carry(server.url)
@@ -347,6 +394,27 @@ async def test_the_proxy_of_another_scheme_is_not_asked(carry, environment):
         environment.setenv("HTTPS_PROXY", proxy.url)
         await carry(server.url, trust_env=True).send(sending())
         assert proxy.asked == []
+
+
+@pytest.mark.parametrize("whose", ["ours", "theirs"])
+async def test_a_proxy_that_makes_no_tunnel_sent_nothing(environment, whose):
+    async def play(line: Line) -> None:
+        await line.request()
+        line.answer(b"no", "403 Forbidden")
+        await line.cut()
+
+    async with serving(play) as proxy, aiohttp.ClientSession() as session:
+        environment.setenv("HTTPS_PROXY", proxy.url)
+        theirs = session if whose == "theirs" else None
+        transport = Transport("https://api.example", clock=CLOCK, session=theirs, trust_env=True)
+        request = sending()
+        with pytest.raises(ConnectFailed) as caught:
+            await transport.send(request)
+        await transport.aclose()
+        assert [asked.method for asked in proxy.asked] == ["CONNECT"]
+        assert "Authorization" not in proxy.asked[0].headers
+    assert request.left == 0
+    assert "se-cr-et" not in repr(caught.value.__cause__)
 
 
 async def test_a_proxy_that_is_down_sent_nothing(carry, environment):

@@ -8,10 +8,10 @@ bucket, and who goes first, is the business of `xdm_async.scheduling`.
 
 from __future__ import annotations
 
-from collections import deque
 from enum import Enum
 
 from .budget import Budget, Report
+from .cells import Cells
 from .server_clock import DRIFT, ServerClock
 
 GUARD = 1.0
@@ -96,7 +96,6 @@ class Bucket:
         "owner",
         "pending",
         "reported",
-        "rolling",
         "strikes",
         "used",
     )
@@ -110,8 +109,6 @@ class Bucket:
         """The most that any report of this window has shown as gone."""
         self.pending = 0
         """Takes not yet ended, of any window."""
-        self.rolling = 0
-        """Units of the last window that are counted by time, not by reports."""
         self.closes = 0.0
         """The end of the KNOWN window on the server's clock, as the latest report puts it."""
         self.mine = 0
@@ -129,7 +126,7 @@ class Bucket:
         self._named_by = ""
         self._limit_sent = -INFINITY
         self._unreflected: list[float] | None = None
-        self._cells: deque[list[float]] | None = None
+        self._cells: Cells | None = None
         self._apart: dict[str, tuple[float, float]] | None = None
         self._opened = INFINITY
         """When a window that no report shows must have opened: with our first request, or with
@@ -169,6 +166,11 @@ class Bucket:
         return len(self._unreflected) if self._unreflected else 0
 
     @property
+    def rolling(self) -> int:
+        """Units of the last window that are counted by time, not by reports."""
+        return self._cells.total if self._cells is not None else 0
+
+    @property
     def tokens(self) -> int:
         """What is left, by the sum above; the states may still give less."""
         return (
@@ -191,11 +193,9 @@ class Bucket:
             if clock.lower(now) >= self.closes + GUARD:
                 self._state = State.PROVISIONAL
                 self._close(now, clock)
-        elif self._cells:
-            cells = self._cells
-            while cells and cells[0][0] <= now:
-                self.rolling -= int(cells.popleft()[1])
-            if not cells:
+        elif self._cells is not None:
+            self._cells.turn(now)
+            if not self._cells:
                 self._cells = None
 
     def ready_at(self, now: float, clock: ServerClock, round_trip: float) -> float:
@@ -208,7 +208,7 @@ class Bucket:
         if self.tokens < 1:
             if self._state is State.KNOWN:
                 return clock.sure_at(self.closes + GUARD, now)
-            return self._cells[0][0] if self._cells else INFINITY
+            return self._cells.first_at if self._cells else INFINITY
         at_once = self._at_once
         if at_once and self._probes >= at_once:
             return self._probe_at + max(PATIENCE, 4.0 * round_trip)
@@ -377,14 +377,11 @@ class Bucket:
         self, reset: float, gone: int | None, route: str, sent: float, received: float
     ) -> None:
         """A window is named. What settled before this request was sent is in its numbers."""
-        late: list[float] = [t for t in self._unreflected or () if t >= sent]
+        late = [t for t in self._unreflected or () if t >= sent]
         covered = self.unreflected + self.rolling
-        if self._cells:
-            span = self.budget.window * (1.0 + DRIFT)
-            for ends, units in self._cells:
-                if ends - span >= sent:
-                    late.extend([received] * int(units))
-            self._cells, self.rolling = None, 0
+        if self._cells is not None:
+            late.extend([received] * self._cells.since(sent))
+            self._cells = None
         self.mine = 1 + covered - len(late)
         if gone is None:
             late.append(received)
@@ -441,18 +438,10 @@ class Bucket:
         self._count(at, units)
 
     def _count(self, at: float, units: int) -> None:
-        """Count units that come back one window from ``at``, in cells that bound the memory."""
-        window = self.budget.window * (1.0 + DRIFT)
-        cell = min(window / 64.0, 60.0)
-        ends = (at + window) // cell * cell + cell
-        self.rolling += units
+        """Count units that come back one window from ``at``."""
         if self._cells is None:
-            self._cells = deque()
-        cells = self._cells
-        if cells and cells[-1][0] >= ends:
-            cells[-1][1] += units
-        else:
-            cells.append([ends, units])
+            self._cells = Cells(self.budget.window)
+        self._cells.count(at, units)
 
     # Refusals that nothing explains
 
@@ -511,6 +500,10 @@ class Bucket:
         self.used = max(self.used, other.used)
         self._probes += other._probes
         self.doubted |= other.doubted
+        self.strikes = max(self.strikes, other.strikes)
+        self._struck_at = max(self._struck_at, other._struck_at)
+        self._hold_until = max(self._hold_until, other._hold_until)
+        self._opened = min(self._opened, other._opened)
         if self._limit_sent < other._limit_sent:
             self.limit, self._limit_sent = other.limit, other._limit_sent
         for settled in other._unreflected or ():
@@ -518,11 +511,12 @@ class Bucket:
                 self._unreflected = [*(self._unreflected or ()), settled]
             else:
                 self._count(settled, 1)
-        for ends, units in other._cells or ():
-            if self._state is State.KNOWN:
-                self._unreflected = [*(self._unreflected or ()), *([ends] * int(units))]
-            else:
-                self._count(ends - self.budget.window * (1.0 + DRIFT), int(units))
+        if other._cells is not None and self._state is State.KNOWN:
+            late = [other._cells.last_at] * other.rolling
+            self._unreflected = [*(self._unreflected or ()), *late]
+        elif other._cells is not None:
+            self._cells = self._cells or Cells(self.budget.window)
+            other._cells.move_to(self._cells)
 
     # When it may be forgotten, and when it opens, for those who show it
 
@@ -535,11 +529,11 @@ class Bucket:
         if self._state is State.KNOWN:
             at = max(at, clock.sure_at(self.closes + GUARD, now))
         if self._cells:
-            at = max(at, self._cells[-1][0])
+            at = max(at, self._cells.last_at)
         return at
 
     def opens_at(self, now: float) -> float | None:
         """The moment on our clock that a hold ends or a rolling unit comes back, if any."""
         if self._hold_until > now:
             return self._hold_until
-        return self._cells[0][0] if self._cells else None
+        return self._cells.first_at if self._cells else None
