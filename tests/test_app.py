@@ -2,6 +2,7 @@
 
 import asyncio
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import aiohttp
 import pytest
@@ -384,3 +385,33 @@ async def test_nothing_that_is_shown_or_logged_holds_a_secret(caplog) -> None:
     for secret in (*filter(None, ann.oauth2.values()), "se-cr-et", "ke-y", "hu-sh"):
         if isinstance(secret, str):
             assert secret not in told
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        "http://[bad",
+        "http://exa\u2100mple",
+        "https://api.x.com\n",
+        "https://api.x.com\r\nX-Evil: 1",
+        " https://api.x.com",
+        "https://api x.com",
+        "https://api.x.com:99999",
+        "https://api.x.com:abc",
+        "https://api.x.com/?",
+        "https://api.x.com/#",
+        "https://user:secret@api.x.com",
+    ],
+)
+def test_a_base_that_is_no_address_is_refused(bad: str) -> None:
+    with pytest.raises(InvalidRequest) as caught:
+        App(base_url=bad)
+    assert caught.value.argument == "base_url"
+    assert "secret" not in str(caught.value)
+
+
+@pytest.mark.parametrize(("name", "value"), [("session", 5), ("client_id", 5), ("trust_env", "no")])
+def test_an_argument_of_the_wrong_kind_is_named(name: str, value: Any) -> None:
+    with pytest.raises(InvalidRequest, match=name) as caught:
+        App(**{name: value})
+    assert caught.value.argument == name

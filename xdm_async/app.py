@@ -9,6 +9,7 @@ import asyncio
 import hashlib
 import math
 import os
+import re
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from types import TracebackType
@@ -94,6 +95,17 @@ class App:
                 f"max_connections is a whole number of at least 1, not {max_connections!r}",
                 argument="max_connections",
             )
+        for name, value, kind, none in (
+            ("client_id", client_id, str, True),
+            ("session", session, aiohttp.ClientSession, True),
+            ("trust_env", trust_env, bool, False),
+        ):
+            if not isinstance(value, kind) and not (none and value is None):
+                raise InvalidRequest(
+                    f"{name} is a {kind.__name__}{' or None' if none else ''}, "
+                    f"not {type(value).__name__}",
+                    argument=name,
+                )
         clock = SystemClock()
         self._transport = Transport(
             self._base,
@@ -245,13 +257,18 @@ class App:
 
 def _base(url: str) -> str:
     """The base of every URL, without a slash at its end, or `InvalidRequest`."""
-    parts = urlsplit(url) if isinstance(url, str) else None
-    if parts is None or parts.scheme not in ("http", "https") or not parts.hostname:
+    try:
+        if not isinstance(url, str) or not re.fullmatch(r"[\x21-\x7e]+", url):
+            raise ValueError
+        parts = urlsplit(url)
+        if parts.scheme not in ("http", "https") or not parts.hostname or parts.port == 0:
+            raise ValueError
+    except ValueError:
         raise InvalidRequest(
             "base_url is an http or https URL with a host, such as https://api.x.com",
             argument="base_url",
-        )
-    if parts.query or parts.fragment or parts.username or parts.password:
+        ) from None
+    if "?" in url or "#" in url or "@" in parts.netloc:
         raise InvalidRequest(
             "base_url has no query, no fragment and no credentials in it", argument="base_url"
         )

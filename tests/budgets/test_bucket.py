@@ -795,3 +795,12 @@ def test_whatever_comes_back_the_server_never_counts_more_than_the_bucket(
         check()
     land(math.inf)
     assert bucket.pending == 0
+
+
+def test_a_slow_answer_about_the_old_window_does_not_name_the_next_one() -> None:
+    scene = known(limit=5)
+    late = scene.take(WINDOW - 5)
+    now = over()
+    date = EPOCH + math.floor(now)
+    scene.settle(late, WINDOW - 5, now, limit=5, remaining=3, reset=WINDOW, date=date)
+    assert scene.bucket.state is State.PROVISIONAL

@@ -1,8 +1,11 @@
 """Budgets and plans: what cannot be is refused by the name of the key and of the rule."""
 
+from collections.abc import Callable
+
 import attrs
 import pytest
 
+from xdm_async.budgets import plans
 from xdm_async.budgets.budget import Budget, Plan, Report
 from xdm_async.errors import InvalidPlan, InvalidRequest, NotSent
 
@@ -173,3 +176,19 @@ def test_a_report_is_nothing_but_what_was_read() -> None:
     assert Report("rate-limit") == Report("rate-limit", None, None, None)
     with pytest.raises(attrs.exceptions.FrozenInstanceError):
         Report("rate-limit").limit = 5  # type: ignore[misc]
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        lambda: plans.DEFAULT.override(5),  # type: ignore[arg-type]
+        lambda: Plan("p", {"a": 5}, {}),  # type: ignore[dict-item]
+        lambda: Plan("p", {"a": [5]}, {}),  # type: ignore[dict-item]
+        lambda: Plan("p", [], {}),  # type: ignore[arg-type]
+        lambda: Plan("p", {}, []),  # type: ignore[arg-type]
+        lambda: Budget(1, 1.0, "user", name=5),  # type: ignore[arg-type]
+    ],
+)
+def test_what_is_of_the_wrong_kind_is_a_sentence_too(wrong: Callable[[], object]) -> None:
+    with pytest.raises(InvalidPlan, match=r"not (int|list)"):
+        wrong()

@@ -121,3 +121,12 @@ def test_the_bounds_only_ever_narrow_while_the_answers_agree(trips, later) -> No
         assert clock.lower(now) >= before[0] - GRAIN
         assert clock.upper(now) <= before[1] + GRAIN
     assert clock.upper(now + later) - clock.lower(now + later) >= 0
+
+
+def test_the_upper_bound_holds_through_a_slow_exchange() -> None:
+    def true(now: float) -> float:
+        return EPOCH + 0.9999999 + now * (1 + 0.99 * DRIFT)
+
+    clock = ServerClock()
+    clock.observe(float(math.floor(true(0.0))), 0.0, 30.0)
+    assert clock.upper(30.0) >= true(30.0)

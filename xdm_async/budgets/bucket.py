@@ -301,7 +301,8 @@ class Bucket:
                 self._roll(received, gone)
             return Finding.NOTHING
         if reset <= date - 1.0 or self.budget.window < SHORTEST or self._slides:
-            if self._state is not State.KNOWN:
+            late = abs(reset - self._reset) <= SAME  # about a window that we saw out
+            if self._state is not State.KNOWN and not late:
                 self._roll(received, gone)
             return Finding.NOTHING
         return self._settle_known(reset, gone, route, sent, received, date, clock, refused)

@@ -53,6 +53,7 @@ class Budget:
 
     def __attrs_post_init__(self) -> None:
         """Refuse what cannot be, naming the key and the rule."""
+        _expect(self.name, str, "name", "a string")
         where = f"budget {self.name!r}" if self.name else "a budget"
         if not _whole(self.limit) or not 1 <= self.limit <= _MOST:
             raise InvalidPlan(
@@ -107,7 +108,11 @@ class Report:
 def _named(groups: Mapping[str, Iterable[Budget]]) -> dict[str, tuple[Budget, ...]]:
     """Every budget with a name of its own: ``group.owner.window`` where it has none yet."""
     named: dict[str, tuple[Budget, ...]] = {}
+    _expect(groups, Mapping, "groups", "a mapping of group names to budgets")
     for group, budgets in groups.items():
+        _expect(budgets, Iterable, f"group {group!r}", "a series of budgets")
+        for budget in budgets:
+            _expect(budget, Budget, f"a member of group {group!r}", "a Budget")
         named[group] = tuple(
             budget
             if budget.name
@@ -118,7 +123,13 @@ def _named(groups: Mapping[str, Iterable[Budget]]) -> dict[str, tuple[Budget, ..
 
 
 def _copied(routes: Mapping[str, str]) -> dict[str, str]:
+    _expect(routes, Mapping, "routes", "a mapping of route names to group names")
     return dict(routes)
+
+
+def _expect(value: object, kind: type, argument: str, wanted: str) -> None:
+    if not isinstance(value, kind):
+        raise InvalidPlan(f"{argument} is {wanted}, not {type(value).__name__}", argument=argument)
 
 
 @attrs.frozen
@@ -175,6 +186,7 @@ class Plan:
                 a value that cannot be.
         """
         changed: dict[str, Budget] = {}
+        _expect(budgets, Mapping, "override", "a mapping of budget names to changes")
         for name, change in budgets.items():
             budget = self.budget(name)
             changes = change if isinstance(change, Mapping) else {"limit": change}

@@ -2,8 +2,9 @@
 
 A ``Date`` is a whole second, truncated, written somewhere between sending the request and
 receiving the answer. So the server's time minus our monotonic time lies in
-``[date - received, date + 1 - sent]``; every answer narrows the interval. Two quartz clocks drift
-apart, so what was learned widens with age. No decision ever needs our wall clock.
+``[date - received, date + 1 - sent]`` (plus what the clocks drift in between); every answer
+narrows it. Two quartz clocks drift apart, so what was learned widens with age. No decision ever
+needs our wall clock.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ class ServerClock:
 
         Where it contradicts what was known, a clock was set: believe the newest.
         """
-        low, high = date - received, date + 1.0 - sent
+        low, high = date - received, date + 1.0 - sent + (received - sent) * DRIFT
         if self.known:
             slack = abs(received - self._at) * DRIFT
             narrow_low, narrow_high = max(low, self._low - slack), min(high, self._high + slack)
