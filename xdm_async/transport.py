@@ -10,10 +10,9 @@ from __future__ import annotations
 
 import ssl
 import urllib.request
-from collections.abc import Coroutine
 from contextvars import ContextVar
 from types import SimpleNamespace
-from typing import Any, NoReturn
+from typing import NoReturn
 from urllib.parse import urlsplit
 
 import aiohttp
@@ -54,14 +53,14 @@ class _Outgoing(aiohttp.ClientRequest):
     URL's query twice for each traced request.
     """
 
-    def send(self, conn: Connection) -> Coroutine[Any, Any, aiohttp.ClientResponse]:
+    async def send(self, conn: Connection) -> aiohttp.ClientResponse:
         """Hand the headers over, on a connection that stands."""
         leaving = _leaving.get()
         if leaving is not None:
             request, clock = leaving
             request.left += 1
             request.sent_at = clock.now()
-        return super().send(conn)
+        return await super().send(conn)
 
 
 _SEEN_LEAVING = "send" in vars(aiohttp.ClientRequest)

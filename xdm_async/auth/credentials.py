@@ -29,9 +29,9 @@ def _text(instance: object, attribute: attrs.Attribute[str], value: object) -> N
 
 
 def _scopes(value: Iterable[str] | str) -> tuple[str, ...]:
-    scopes = value.split() if isinstance(value, str) else value
-    found = tuple(scopes) if isinstance(scopes, Iterable) else (None,)
-    if not all(isinstance(scope, str) for scope in found):
+    scopes: object = value.split() if isinstance(value, str) else value
+    found = tuple(scopes) if isinstance(scopes, Iterable) else ()
+    if not isinstance(scopes, Iterable) or not all(isinstance(scope, str) for scope in found):
         raise InvalidRequest(
             "scopes are a list of strings, or one string with spaces between", argument="scopes"
         )

@@ -5,7 +5,7 @@ What is signed is the method, the URL and the query; a JSON body is not.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, TypeGuard
 from urllib.parse import urlsplit
 
 from oauthlib.oauth1 import Client
@@ -22,8 +22,7 @@ class Signature:
     def __init__(
         self, credentials: OAuth1, consumer_key: str | None, consumer_secret: str | None
     ) -> None:
-        keys = (consumer_key, consumer_secret)
-        if not all(isinstance(key, str) and key for key in keys):
+        if not _key(consumer_key) or not _key(consumer_secret):
             raise InvalidRequest(
                 "OAuth 1.0a requests are signed with the app's keys too: give App a consumer_key "
                 "and a consumer_secret",
@@ -48,6 +47,10 @@ class Signature:
         self._client.timestamp = None if now is None else str(int(now))
         _, headers, _ = self._client.sign(url, http_method=request.route.method)
         return str(headers["Authorization"])
+
+
+def _key(value: object) -> TypeGuard[str]:
+    return isinstance(value, str) and value != ""
 
 
 class _Quiet(Client):  # type: ignore[misc]  # oauthlib is untyped

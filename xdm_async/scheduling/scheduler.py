@@ -118,7 +118,7 @@ class Scheduler:
         ticket.sink = turn
         try:
             await turn
-        except asyncio.CancelledError:
+        except BaseException:  # cancelled, or thrown away half-way
             self._step(Cancel(ticket))
             raise
         finally:
