@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 T = TypeVar("T")
 
 EPOCH = 1_790_000_000.0
-_QUIET = 0.003
+_QUIET = 0.005
 """Seconds without a readable socket after which nothing can be under way on loopback."""
 
 
