@@ -8,6 +8,7 @@ from typing import Any
 import aiohttp
 import pytest
 from aioresponses import aioresponses
+from hypothesis import settings
 
 _NEEDS_WRITER = "stream_writer" in inspect.signature(aiohttp.ClientResponse).parameters
 """aiohttp 3.14 wants what aioresponses 0.7.9 does not know of."""
@@ -26,3 +27,7 @@ def odd_answers(monkeypatch: pytest.MonkeyPatch) -> Iterator[aioresponses]:
     monkeypatch.setattr("aioresponses.core.ClientResponse", _Answer)
     with aioresponses() as answers:
         yield answers
+
+
+settings.register_profile("steady", derandomize=True, deadline=None)
+settings.load_profile("steady")  # the default suite tries the same examples each time

@@ -311,12 +311,15 @@ def test_an_answer_without_a_report_is_counted_until_a_later_sent_one_covers_it(
     assert scene.counts == (3, 0, 0, 0)
 
 
-def test_what_was_unreflected_goes_with_the_window_it_settled_in() -> None:
+def test_what_was_unreflected_goes_with_the_first_report_of_the_next_window() -> None:
     scene = known(limit=5)
     scene.ask(1.0)
     assert scene.bucket.unreflected == 1
     assert scene.ready_at(over()) == over()
-    assert scene.counts == (0, 0, 0, 0)
+    assert scene.counts == (0, 0, 0, 1), "in a window that slides it would count on"
+
+    scene.ask(over(), limit=5, remaining=4, reset=math.ceil(over()) + WINDOW)
+    assert scene.counts == (1, 0, 0, 0)
 
 
 def test_what_may_belong_to_the_next_window_already_is_counted_on() -> None:

@@ -9,9 +9,7 @@ from xdm_async.emulator import Emulator
 
 
 @pytest.mark.slow
-async def test_windows_of_twelve_seconds_are_used_to_the_last_unit_and_never_refused() -> (
-    None
-):
+async def test_windows_of_twelve_seconds_are_used_to_the_last_unit_and_never_refused() -> None:
     limits = {
         "dm.write": [["user", 20, 12], ["user", 50, 24], ["app", 90, 36]],
         "dm.read": [["user", 5, 12]],

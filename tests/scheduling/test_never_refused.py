@@ -2,6 +2,7 @@
 
 import math
 import random
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -132,25 +133,29 @@ def test_answers_without_date_or_without_any_report_are_met_by_rolling_windows()
         assert server.windows["write", 0, "u0"].served == [200, 200, 200]
 
 
-@settings(max_examples=60, deadline=None)
-@given(
-    seed=st.integers(0, 2**32),
-    limit=st.integers(1, 40),
-    window=st.sampled_from([10.0, 12.0, 60.0, 900.0]),
-    day_limit=st.integers(1, 90),
-    app_limit=st.integers(1, 120),
-    users=st.integers(1, 4),
-    each=st.integers(1, 60),
-    spread=st.sampled_from([0.0, 1.0, 100.0, 2_000.0]),
-    trips=st.sampled_from([(0.0, 0.001), (0.05, 0.3), (0.2, 8.0)]),
-    kind=st.sampled_from(["first", "scheduled", "sliding", "gcra"]),
-    rounding=st.sampled_from(["floor", "round", "ceil"]),
-    day_headers=st.booleans(),
-    headerless=st.sampled_from([0.0, 0.0, 0.2]),
-    lost=st.sampled_from([0.0, 0.0, 0.1]),
-    cancelled=st.sampled_from([0.0, 0.0, 0.2]),
+CONDITIONS = st.fixed_dictionaries(
+    {
+        "seed": st.integers(0, 2**32),
+        "limit": st.integers(1, 40),
+        "window": st.sampled_from([10.0, 12.0, 60.0, 900.0]),
+        "day_limit": st.integers(1, 90),
+        "app_limit": st.integers(1, 120),
+        "users": st.integers(1, 4),
+        "each": st.integers(1, 60),
+        "spread": st.sampled_from([0.0, 1.0, 100.0, 2_000.0]),
+        "trips": st.sampled_from([(0.0, 0.001), (0.05, 0.3), (0.2, 8.0)]),
+        "kind": st.sampled_from(["first", "scheduled", "sliding", "gcra"]),
+        "rounding": st.sampled_from(["floor", "round", "ceil"]),
+        "day_headers": st.booleans(),
+        "headerless": st.sampled_from([0.0, 0.0, 0.2]),
+        "lost": st.sampled_from([0.0, 0.0, 0.1]),
+        "cancelled": st.sampled_from([0.0, 0.0, 0.2]),
+    }
 )
-def test_whatever_happens_nothing_is_refused_and_everything_arrives(
+
+
+def check_that_nothing_is_refused(
+    *,
     seed: int,
     limit: int,
     window: float,
@@ -214,6 +219,23 @@ def test_whatever_happens_nothing_is_refused_and_everything_arrives(
     assert run.machine.in_flight == 0
     if not lost and not cancelled:
         assert len(run.done) == users * each
+
+
+@settings(max_examples=100, deadline=None)
+@given(CONDITIONS)
+def test_whatever_happens_nothing_is_refused_and_everything_arrives(
+    conditions: dict[str, Any],
+) -> None:
+    check_that_nothing_is_refused(**conditions)
+
+
+@pytest.mark.slow
+@settings(max_examples=5_000, deadline=None, derandomize=False)
+@given(CONDITIONS)
+def test_whatever_else_happens_nothing_is_refused_and_everything_arrives(
+    conditions: dict[str, Any],
+) -> None:
+    check_that_nothing_is_refused(**conditions)
 
 
 def test_a_full_run_forgets_every_account_once_its_windows_have_passed() -> None:

@@ -28,7 +28,7 @@ SERVERS = {
 }
 
 
-@pytest.mark.parametrize("users", [1, 2, 6])
+@pytest.mark.parametrize("users", [1, 5])
 @pytest.mark.parametrize("day_headers", [False, True], ids=["no day headers", "day headers"])
 @pytest.mark.parametrize("table", SERVERS)
 @pytest.mark.parametrize("plan", [plans.DEFAULT, plans.PAY_PER_USE], ids=lambda p: p.name)
@@ -36,7 +36,7 @@ def test_any_plan_on_any_server_costs_a_dozen_refusals_a_window_at_most(
     plan: Plan, table: str, day_headers: bool, users: int
 ) -> None:
     rules, routes = SERVERS[table]
-    each = 4_800 // users
+    each = 4_000 // users
     mix = (*SENDS, *READS)
     asks = [(0.003 * n, f"u{u}", mix[n % 6]) for u in range(users) for n in range(each)]
     server = Server(rules, routes, day_headers=day_headers)

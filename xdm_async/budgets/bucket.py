@@ -192,7 +192,7 @@ class Bucket:
         if self._state is State.KNOWN:
             if clock.lower(now) >= self.closes + GUARD:
                 self._state = State.PROVISIONAL
-                self._close(now, clock)
+                self._close()
         elif self._cells is not None:
             self._cells.turn(now)
             if not self._cells:
@@ -300,9 +300,12 @@ class Bucket:
             else:
                 self._roll(received, gone)
             return Finding.NOTHING
-        if reset <= date - 1.0 or self.budget.window < SHORTEST or self._slides:
-            late = abs(reset - self._reset) <= SAME  # about a window that we saw out
-            if self._state is not State.KNOWN and not late:
+        if self._slides or self.budget.window < SHORTEST:
+            self._roll(received, gone)
+            return Finding.NOTHING
+        if reset <= date - 1.0:
+            seen_out = self._state is State.KNOWN or abs(reset - self._reset) <= SAME
+            if not seen_out:  # it never names a window that is open
                 self._roll(received, gone)
             return Finding.NOTHING
         return self._settle_known(reset, gone, route, sent, received, date, clock, refused)
@@ -341,7 +344,7 @@ class Bucket:
                 self._apart.pop(route, None)
             self._reflect(gone, sent, received)
         elif reset > self._reset and date > self._reset - SAME:
-            self._close(received, clock)
+            self._close()
             self._open(reset, gone, route, sent, received)
         elif reset > self._reset or clock.upper(received) < reset - SAME:
             return self._two_windows(reset, gone, route, sent, received, date)
@@ -391,13 +394,15 @@ class Bucket:
         self._named_by, self._apart = route, None
         self.used = gone or 0
 
-    def _close(self, now: float, clock: ServerClock) -> None:
-        """The window is over: what it counted goes, save what may belong to the next already."""
+    def _close(self) -> None:
+        """The window is over: what its reports counted goes.
+
+        What no report has covered may be of the next window already, or count on if the server's
+        windows slide: it comes back in its own time, or with the first report that covers it.
+        """
         self.used = self.mine = 0
-        surely_before = now - (clock.upper(now) - self._reset + GUARD)
         for settled in self._unreflected or ():
-            if settled >= surely_before:
-                self._count(settled, 1)
+            self._count(settled, 1)
         self._unreflected = None
         if self.budget.owner == "app":
             self._ramp = 1
