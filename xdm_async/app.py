@@ -132,7 +132,7 @@ class App:
         """Build an App from the environment; ``overrides`` are arguments of `App`.
 
         Reads ``XDM_CLIENT_ID``, ``XDM_CONSUMER_KEY``, ``XDM_CONSUMER_SECRET``, ``XDM_BASE_URL``
-        and ``XDM_PLAN`` (``default`` or ``pay-per-use``).
+        and ``XDM_PLAN`` (``default``, ``pay-per-use`` or the path of a plan file).
         """
         env = os.environ if environ is None else environ
         named = {

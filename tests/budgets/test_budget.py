@@ -22,13 +22,14 @@ GOOD = {"limit": 10, "window": 900.0, "owner": "user", "name": "b"}
         ("limit", "10", "a whole number from 1 to"),
         ("limit", None, "a whole number from 1 to"),
         ("limit", 10**13, "a whole number from 1 to"),
-        ("window", 0, "a number of seconds above 0"),
-        ("window", -900, "a number of seconds above 0"),
-        ("window", float("nan"), "a number of seconds above 0"),
-        ("window", float("inf"), "a number of seconds above 0"),
-        ("window", 1e9, "a number of seconds above 0 and at most"),
-        ("window", True, "a number of seconds above 0"),
-        ("window", "15m", "a number of seconds above 0"),
+        ("window", 5e-324, "a number of seconds from 0.001 to"),
+        ("window", 0, "a number of seconds from 0.001 to"),
+        ("window", -900, "a number of seconds from 0.001 to"),
+        ("window", float("nan"), "a number of seconds from 0.001 to"),
+        ("window", float("inf"), "a number of seconds from 0.001 to"),
+        ("window", 1e9, "a number of seconds from 0.001 to 31,622,400"),
+        ("window", True, "a number of seconds from 0.001 to"),
+        ("window", "15m", "a number of seconds from 0.001 to"),
         ("owner", "team", "'user' or 'app'"),
         ("owner", None, "'user' or 'app'"),
         ("headroom", -1, "a whole number from 0 to below its limit of 10"),
@@ -54,8 +55,14 @@ def test_a_refusal_of_a_plan_is_a_value_error_that_sent_nothing() -> None:
     assert isinstance(caught.value, NotSent)
 
 
+@pytest.mark.parametrize("key", ["limit", "window", "headroom", "owner", "report"])
+def test_a_number_with_too_many_digits_to_write_is_refused_too(key: str) -> None:
+    with pytest.raises(InvalidPlan, match=f"^{key} of budget 'b' is .* not an absurd int$"):
+        Budget(**(GOOD | {key: 10**5_000}))
+
+
 def test_the_ends_of_each_range_are_inside_it() -> None:
-    Budget(1, 1e-9, "app")
+    Budget(1, 0.001, "app")
     Budget(10**12, 366 * 86_400, "user", headroom=10**12 - 1, report="app-24h")
 
 

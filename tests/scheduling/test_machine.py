@@ -342,3 +342,22 @@ def test_any_interleaving_of_waiting_and_cancelling_keeps_the_counts_right() -> 
     for ticket in tickets:
         driver.step(Cancel(ticket))
     assert driver.machine.waiting == driver.machine.in_flight == 0
+
+
+def test_the_refusals_of_one_round_trip_are_said_once(driver: Driver) -> None:
+    driver.settle(driver.ask(route=READ), driver.report(150, 300))
+    tickets = [driver.ask(route=READ) for _ in range(40)]
+    driver.now += 0.2
+    for ticket in tickets:
+        driver.settle(ticket, driver.report(100, 300), refused=True, ago=0.2)
+    assert len([s for s in driver.said if "refused without an explanation" in s]) == 1
+
+
+def test_a_plan_caught_wrong_is_said_once_for_each_budget_that_it_makes_doubtful(
+    driver: Driver,
+) -> None:
+    for user in range(5):
+        driver.settle(driver.ask(str(user)), driver.report(98, 99))
+    said = [s for s in driver.said if "the server's limit" in s]
+    assert len(said) == 2
+    assert "'dm.write.user.24h', which no header confirms" in said[0]

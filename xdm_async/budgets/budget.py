@@ -8,8 +8,8 @@ is left of a budget is a `xdm_async.budgets.bucket.Bucket`.
 from __future__ import annotations
 
 import difflib
-import math
 from collections.abc import Iterable, Mapping
+from pathlib import Path
 from typing import Any, Literal
 
 import attrs
@@ -24,7 +24,7 @@ Family = Literal["rate-limit", "user-24h", "app-24h"]
 _OWNERS = ("user", "app")
 _FAMILIES = ("rate-limit", "user-24h", "app-24h", None)
 _MOST = 10**12
-_LONGEST = 366 * 86_400.0
+_SHORTEST, _LONGEST = 0.001, 366 * 86_400.0
 
 
 def _spell(window: float) -> str:
@@ -57,29 +57,29 @@ class Budget:
         where = f"budget {self.name!r}" if self.name else "a budget"
         if not _whole(self.limit) or not 1 <= self.limit <= _MOST:
             raise InvalidPlan(
-                f"limit of {where} is a whole number from 1 to {_MOST:,}, not {self.limit!r}",
+                f"limit of {where} is a whole number from 1 to {_MOST:,}, not {shown(self.limit)}",
                 argument="limit",
             )
-        if not _number(self.window) or not 0 < self.window <= _LONGEST:
+        if not _number(self.window) or not _SHORTEST <= self.window <= _LONGEST:
             raise InvalidPlan(
-                f"window of {where} is a number of seconds above 0 and at most {_LONGEST:g}, "
-                f"not {self.window!r}",
+                f"window of {where} is a number of seconds from {_SHORTEST:g} to {_LONGEST:,.0f}, "
+                f"not {shown(self.window)}",
                 argument="window",
             )
         if self.owner not in _OWNERS:
             raise InvalidPlan(
-                f"owner of {where} is 'user' or 'app', not {self.owner!r}", argument="owner"
+                f"owner of {where} is 'user' or 'app', not {shown(self.owner)}", argument="owner"
             )
         if not _whole(self.headroom) or not 0 <= self.headroom < self.limit:
             raise InvalidPlan(
                 f"headroom of {where} is a whole number from 0 to below its limit of "
-                f"{self.limit}, not {self.headroom!r}",
+                f"{self.limit}, not {shown(self.headroom)}",
                 argument="headroom",
             )
         if self.report not in _FAMILIES:
             raise InvalidPlan(
                 f"report of {where} is 'rate-limit', 'user-24h', 'app-24h' or None, "
-                f"not {self.report!r}",
+                f"not {shown(self.report)}",
                 argument="report",
             )
 
@@ -89,7 +89,8 @@ def _whole(value: object) -> bool:
 
 
 def _number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    # Comparing says the rest: nan is above nothing, and a whole number may be too long for a float.
+    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 @attrs.frozen(slots=True)
@@ -163,6 +164,43 @@ class Plan:
                         argument="groups",
                     )
 
+    @classmethod
+    def load(cls, path: str | Path) -> Plan:
+        """The plan of a TOML file: what differs from a published one.
+
+        ::
+
+            base = "default"
+            [budgets."dm.write.user.15m"]
+            limit = 100
+            [groups.mine]
+            budgets = [{owner = "user", limit = 10, window = 900}]
+            [routes]
+            "dm_events.get" = "mine"
+
+        Raises:
+            InvalidPlan: the file cannot be read, or something in it cannot be; the sentence names
+                the file, the key and the rule.
+        """
+        from .plan_file import parse  # not above: a plan file starts from a plan
+
+        try:
+            text = Path(path).read_text("utf-8-sig")
+        except UnicodeDecodeError as exc:
+            raise InvalidPlan(
+                f"plan file {str(path)!r} is UTF-8 text, and its byte {exc.start} is not",
+                argument="plan",
+            ) from exc
+        except OSError as exc:
+            raise InvalidPlan(
+                f"plan file {str(path)!r} cannot be read: {exc.strerror or exc}", argument="plan"
+            ) from exc
+        except (TypeError, ValueError) as exc:  # no path at all, or with a NUL in it
+            raise InvalidPlan(
+                f"a plan file is named by a path, not {shown(path)}", argument="plan"
+            ) from exc
+        return parse(text, str(path))
+
     def budget(self, name: str) -> Budget:
         """The budget of this name; `InvalidPlan` with the nearest one where there is none."""
         names = {b.name: b for budgets in self.groups.values() for b in budgets}
@@ -205,6 +243,15 @@ class Plan:
 
 
 _CHANGEABLE = ("limit", "window", "headroom", "report")
+
+
+def shown(value: object) -> str:
+    """``repr(value)``, cut where it is long; some values have too many digits or levels for one."""
+    try:
+        text = repr(value)
+    except (ValueError, RecursionError):
+        return f"an absurd {type(value).__name__}"
+    return text if len(text) <= 80 else f"{text[:79]}…"
 
 
 def nearest(name: str, names: Iterable[str]) -> str:

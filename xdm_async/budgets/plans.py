@@ -12,6 +12,8 @@ Sources: docs.x.com, ``x-api/direct-messages/{lookup,manage}`` (introduction, in
 
 from __future__ import annotations
 
+import re
+
 from ..errors import InvalidPlan
 from .budget import Budget, Plan, nearest
 
@@ -58,12 +60,24 @@ PAY_PER_USE = Plan(
 app, for each endpoint."""
 
 BY_NAME = {plan.name: plan for plan in (DEFAULT, PAY_PER_USE)}
-"""The plans that ``XDM_PLAN`` can name."""
+"""The plans that ``XDM_PLAN`` can name; anything else there is the path of a plan file."""
 
 
 def named(name: str) -> Plan:
-    """The plan of this name; `InvalidPlan` with the nearest one where there is none."""
+    """The plan of this name, or of the TOML file at this path.
+
+    Raises:
+        InvalidPlan: there is neither, with the nearest name where ``name`` is not clearly a path;
+            or what `Plan.load` refuses in the file.
+    """
     plan = BY_NAME.get(name)
-    if plan is None:
-        raise InvalidPlan(f"there is no plan {name!r}{nearest(name, BY_NAME)}", argument="plan")
-    return plan
+    if plan is not None:
+        return plan
+    try:
+        return Plan.load(name)
+    except InvalidPlan as refused:
+        if isinstance(refused.__cause__, FileNotFoundError) and re.fullmatch(r"[\w -]*", str(name)):
+            raise InvalidPlan(
+                f"there is no plan or file {name!r}{nearest(name, BY_NAME)}", argument="plan"
+            ) from refused
+        raise

@@ -9,23 +9,29 @@ from __future__ import annotations
 import asyncio
 import errno
 import json
+import math
 import os
 import stat
 import sys
+import time
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from ..budgets import plans
+from ..errors import InvalidPlan
+from ..simulation import TABLES, Arrival, Result, Setting, Simulation, Table, svg
 from . import demo as demos
 from . import serve
+from . import simulate as simulations
 from .display import Display, display_on, follow
 from .outcome import Outcome
 from .progress import Progress
 from .stopping import Stopped, run_until_stopped
 
 MOST_MESSAGES = 1_000_000
-"""Of all accounts together, so that a demo fits into memory."""
+"""Of all accounts together, so that a demo or a simulation fits into memory."""
 
 _INTERRUPTED = 130
 """What Typer makes of a Ctrl-C outside of what a command does itself."""
@@ -145,7 +151,7 @@ def demo(
             outcome = run_until_stopped(_demo(setting, progress, display))
             display.end(outcome)
         if json_file is not None:
-            _write(outcome, json_file)
+            _write(json.dumps(outcome.as_json()) + "\n", json_file)
     except (Stopped, KeyboardInterrupt):
         return _say(f"stopped: {_so_far(progress)}", 1)
     except BaseExceptionGroup as group:
@@ -154,6 +160,100 @@ def demo(
             raise
         raise BrokenPipeError from None
     return 0 if outcome.holds else 1
+
+
+@cli.command()
+def simulate(
+    accounts: Annotated[int, typer.Option(min=1, max=100_000, help="They share one App.")] = 1_000,
+    messages: Annotated[int, typer.Option(min=1, max=100_000, help="Of each account.")] = 15,
+    hours: Annotated[
+        float, typer.Option(min=0.01, max=8_784, help="How long; it starts at midnight.")
+    ] = 24,
+    plan: Annotated[
+        str, typer.Option(help="What the client believes: default or pay-per-use.")
+    ] = "default",
+    server: Annotated[
+        Table | None,
+        typer.Option(help="What the server counts by, to try a wrong plan; else the plan's own."),
+    ] = None,
+    arrival: Annotated[
+        Arrival, typer.Option(help="How the messages of each account arrive over the hours.")
+    ] = Arrival.BURST,
+    latency: Annotated[
+        float, typer.Option(min=0, max=60, help="Seconds of a round trip, in the mean.")
+    ] = 0.12,
+    foreign: Annotated[
+        float, typer.Option(min=0, max=1, help="Share of the user budgets that others want.")
+    ] = 0,
+    clock_skew: Annotated[
+        float,
+        typer.Option(min=-31_536_000, max=31_536_000, help="Seconds the server's clock is ahead."),
+    ] = 0,
+    seed: Annotated[int, typer.Option(help="Of what is random.")] = 0,
+    json_file: Annotated[
+        str | None,
+        typer.Option("--json", metavar="FILE", help="Write what came of it; - is standard output."),
+    ] = None,
+    svg_file: Annotated[
+        str | None, typer.Option("--svg", metavar="FILE", help="Draw the chart into a file.")
+    ] = None,
+) -> int:
+    """Run the scheduler through whole days in seconds, against a server's windows."""
+    if accounts * messages > MOST_MESSAGES:
+        raise typer.BadParameter(
+            f"{accounts:,} accounts with {messages:,} messages each are more than the "
+            f"{MOST_MESSAGES:,} messages that a simulation takes",
+            param_hint="'--messages'",
+        )
+    numbers = {"hours": hours, "latency": latency, "foreign": foreign, "clock-skew": clock_skew}
+    for name, number in numbers.items():
+        if math.isnan(number):  # which is within every range
+            raise typer.BadParameter("nan is not a number", param_hint=f"'--{name}'")
+    try:
+        believed = plans.named(plan)
+    except InvalidPlan as exc:
+        raise typer.BadParameter(str(exc), param_hint="'--plan'") from None
+    if json_file not in (None, "-"):
+        _check_writable(Path(json_file or ""))
+    if svg_file is not None:
+        if svg_file in ("-", json_file):
+            raise typer.BadParameter("the chart needs a file of its own", param_hint="'--svg'")
+        _check_writable(Path(svg_file), "--svg")
+    if server is None:
+        server = Table.DOCS_2026 if believed is plans.PAY_PER_USE else Table.DOCUMENTED
+    setting = Setting(
+        accounts=accounts,
+        messages=messages,
+        hours=hours,
+        plan=believed,
+        limits=TABLES[server],
+        latency=latency,
+        foreign=foreign,
+        clock_skew=clock_skew,
+        seed=seed,
+        arrival=arrival,
+    )
+    return _simulate(setting, json_file, svg_file)
+
+
+def _simulate(setting: Setting, json_file: str | None, svg_file: str | None) -> int:
+    began = time.perf_counter()
+    simulation: Simulation | None = None
+    try:
+        simulation = Simulation(setting)
+        with simulations.screen_on(sys.stderr if json_file == "-" else sys.stdout) as screen:
+            result: Result = run_until_stopped(simulations.simulate(simulation, screen))
+            wall_seconds = time.perf_counter() - began
+            screen.end(setting, result, wall_seconds)
+        if svg_file is not None:
+            subtitle = simulations.summary(setting, result, wall_seconds)[2].partition(" ")[2]
+            _write(svg(result.timeline, simulations.title(setting), subtitle.strip()), svg_file)
+        if json_file is not None:
+            _write(json.dumps(result.as_json(wall_seconds)) + "\n", json_file)
+    except (Stopped, KeyboardInterrupt):
+        far = simulations.so_far(simulation) if simulation else "it had not begun"
+        return _say(f"stopped: {far}", 1)
+    return 1 if result.failures() else 0
 
 
 async def _demo(setting: demos.Setting, progress: Progress, display: Display) -> Outcome:
@@ -175,8 +275,8 @@ def _so_far(progress: Progress) -> str:
     return words
 
 
-def _check_writable(path: Path) -> None:
-    """Find out now, and leave what is there as it is; a demo takes its time."""
+def _check_writable(path: Path, option: str = "--json") -> None:
+    """Find out now, and leave what is there as it is; what comes of it takes its time."""
     try:
         try:
             regular = stat.S_ISREG(path.stat().st_mode)
@@ -191,22 +291,21 @@ def _check_writable(path: Path) -> None:
             raise OSError(why, os.strerror(why))
     except (OSError, ValueError) as exc:
         raise typer.BadParameter(
-            f"{str(path)!r} cannot be written: {_reason(exc)}", param_hint="'--json'"
+            f"{str(path)!r} cannot be written: {_reason(exc)}", param_hint=f"'{option}'"
         ) from None
 
 
-def _write(outcome: Outcome, json_file: str) -> None:
-    line = json.dumps(outcome.as_json()) + "\n"
+def _write(text: str, file: str) -> None:
     try:
-        if json_file == "-":
-            sys.stdout.write(line)
+        if file == "-":
+            sys.stdout.write(text)
             sys.stdout.flush()
         else:
-            Path(json_file).write_text(line, encoding="utf-8")
+            Path(file).write_text(text, encoding="utf-8")
     except BrokenPipeError:
         raise
     except OSError as exc:
-        raise _Failed(f"{json_file!r} cannot be written: {_reason(exc)}") from None
+        raise _Failed(f"{file!r} cannot be written: {_reason(exc)}") from None
 
 
 def _reason(exc: OSError | ValueError) -> str:

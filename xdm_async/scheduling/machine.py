@@ -16,7 +16,7 @@ import random
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from ..budgets.bucket import LOST_AFTER, Bucket, Finding, State
+from ..budgets.bucket import DOUBTED, LOST_AFTER, Bucket, Finding, State
 from ..budgets.budget import Budget, Plan, Report
 from ..budgets.server_clock import ServerClock
 from .events import (
@@ -74,6 +74,7 @@ class Machine:
         self._round_trip = 0.1
         self._random = random.Random(seed)
         self._warned: dict[str, float] = {}
+        self._disbelieved: set[str] = set()
         self._out: list[Action] = []
         self._left = AT_ONCE
         self._handlers: dict[type, Callable[[Any, float], None]] = {
@@ -403,16 +404,31 @@ class Machine:
         if len(reports) == len(ticket.buckets):
             return
         for index, report in reports.items():
-            if report.limit is not None and report.limit != ticket.buckets[index].budget.limit:
-                for bucket in ticket.buckets:
-                    if not bucket.reported:
-                        bucket.real.doubted = True
-                return
+            budget = ticket.buckets[index].budget
+            if report.limit is None or report.limit == budget.limit:
+                continue
+            for bucket in ticket.buckets:
+                if not bucket.reported and not bucket.doubted:
+                    bucket.real.doubted = bucket.doubted = True
+                    self._disbelieve(bucket.budget.name, budget, report.limit)
+            return
+
+    def _disbelieve(self, name: str, known: Budget, limit: int) -> None:
+        """Say once for each budget why it is drawn on with care from now on."""
+        if name not in self._disbelieved:
+            self._disbelieved.add(name)
+            self._say(
+                logging.INFO,
+                f"the server's limit of {known.name!r} is {limit}, the plan's {known.limit}: "
+                f"{name!r}, which no header confirms, is drawn on by {DOUBTED} requests at a "
+                "time (a plan with the server's limits is not)",
+            )
 
     def _hold(self, ticket: Ticket, reports: dict[int, Report], event: Settle, now: float) -> None:
         """Hold what may be behind a refusal that no report explains."""
         visible = any(r.remaining for r in event.reports)
         for bucket in self._suspicion.suspects(ticket, reports, now):
+            before = bucket.strikes
             bucket.strike(
                 now,
                 event.sent,
@@ -420,7 +436,7 @@ class Machine:
                 visible=visible,
                 at_least=event.retry_after,
             )
-            if bucket.strikes in (1, 4):
+            if bucket.strikes > before and bucket.strikes in (1, 4):
                 self._say(
                     logging.INFO if bucket.strikes == 1 else logging.WARNING,
                     f"refused without an explanation ({bucket.strikes} in a row): "
