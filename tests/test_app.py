@@ -415,3 +415,9 @@ def test_an_argument_of_the_wrong_kind_is_named(name: str, value: Any) -> None:
     with pytest.raises(InvalidRequest, match=name) as caught:
         App(**{name: value})
     assert caught.value.argument == name
+
+
+def test_a_store_that_is_not_there_is_refused_and_its_url_not_told() -> None:
+    with pytest.raises(InvalidRequest, match="store is 'memory:'") as caught:
+        App(store="redis://:secret@example.com")
+    assert "secret" not in str(caught.value)

@@ -19,6 +19,7 @@ NAMES = """
 SIGNATURES = {
     App: {
         "__init__": "(*, client_id=None, consumer_key=None, consumer_secret=None, plan=DEFAULT, "
+        "store='memory:', "
         "base_url='https://api.x.com', session=None, timeout=30.0, max_connections=128, "
         "trust_env=False)",
         "from_env": "(environ=None, **overrides)",

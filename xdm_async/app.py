@@ -58,14 +58,13 @@ class App:
         client_id: the app's OAuth 2.0 client id; names the app where its budgets are shown.
         consumer_key: with ``consumer_secret``, signs the requests of OAuth 1.0a users.
         plan: which routes draw on which budgets; what the server's headers say wins.
+        store: where what was learned is kept; ``memory:`` forgets it with the process.
         base_url: where the API is.
         session: an aiohttp session of yours to use; it is never closed, and its own settings
             for connections, TLS and cookies hold.
         timeout: seconds for one exchange, from a free connection to the whole answer.
         max_connections: how many sockets at most, where the session is its own.
         trust_env: take the proxy that the environment names (``HTTPS_PROXY``, ``NO_PROXY``).
-
-    Everything learned is kept in memory and forgotten with the process.
     """
 
     def __init__(
@@ -75,6 +74,7 @@ class App:
         consumer_key: str | None = None,
         consumer_secret: str | None = None,
         plan: Plan = plans.DEFAULT,
+        store: str = "memory:",
         base_url: str = "https://api.x.com",
         session: aiohttp.ClientSession | None = None,
         timeout: float = 30.0,
@@ -85,6 +85,12 @@ class App:
             raise InvalidPlan(
                 f"plan is a Plan, such as plans.DEFAULT, not {type(plan).__name__}",
                 argument="plan",
+            )
+        if store != "memory:":
+            raise InvalidRequest(
+                "store is 'memory:', the only one that this version has; a URL of another is not "
+                "understood",
+                argument="store",
             )
         self._base = _base(base_url)
         self._consumer_key = consumer_key
