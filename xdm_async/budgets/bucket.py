@@ -485,7 +485,7 @@ class Bucket:
         """
         window = self.budget.window
         if visible and window > 900.0 and not self.reported and self.strikes > 1:
-            return float(min(2.0 * 4.0 ** min(self.strikes - 1, 20), window))
+            return float(min(2.0 * 5.0 ** min(self.strikes - 1, 20), window))
         cap = min(window, max(900.0, window / 24.0))
         return float(min(2.0 ** min(self.strikes - 1, 40), cap))
 
