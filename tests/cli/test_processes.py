@@ -180,7 +180,7 @@ async def test_without_its_extra_it_says_how_to_get_it(start: Start, missing: st
 
 
 @pytest.mark.slow
-async def test_the_default_demo_holds_in_under_50_seconds(start: Start, tmp_path: Path) -> None:
+async def test_the_default_demo_holds(start: Start, tmp_path: Path) -> None:
     file = tmp_path / "demo.json"
 
     code, out, err = await ended(await start("demo", "--json", str(file)))
@@ -192,5 +192,4 @@ async def test_the_default_demo_holds_in_under_50_seconds(start: Start, tmp_path
     assert report["messages_sent"] == report["messages_stored"] == report["accounts"] * 100
     assert report["events_read"] == report["events_expected"]
     assert report["duplicates"] == report["refused_429"] == 0
-    assert report["lower_bound_seconds"] == 36.0
-    assert report["lower_bound_seconds"] <= report["seconds"] < 50
+    assert report["seconds"] >= report["lower_bound_seconds"] == 36.0
