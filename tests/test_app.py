@@ -6,8 +6,21 @@ from typing import Any
 
 import aiohttp
 import pytest
+from aiolimiter import AsyncLimiter
 
-from xdm_async import App, AppClosed, InvalidPlan, InvalidRequest, OAuth1, OAuth2, plans
+from xdm_async import (
+    App,
+    AppClosed,
+    BudgetExhausted,
+    InvalidPlan,
+    InvalidRequest,
+    LoggingObserver,
+    OAuth1,
+    OAuth2,
+    Priority,
+    TooManyWaiting,
+    plans,
+)
 from xdm_async.emulator import Emulator
 from xdm_async.errors import ReadTimeout, Unauthorized
 
@@ -40,6 +53,18 @@ async def until(condition) -> None:
         *[("timeout", bad) for bad in (0, -1, float("nan"), float("inf"), True, "30", None)],
         *[("max_connections", bad) for bad in (0, -1, 1.5, True, "9", None)],
         *[("plan", bad) for bad in (None, "default", {}, plans)],
+        *[("reserve", bad) for bad in (
+            0.5, "half", [], {"bulk": 0.5}, {0: 0.5}, {Priority.BULK: 1.1}, {Priority.BULK: -0.1},
+            {Priority.BULK: None}, {Priority.BULK: True}, {Priority.BULK: float("nan")},
+        )],
+        *[("pace", bad) for bad in (
+            1, "1/s", AsyncLimiter, AsyncLimiter(0.5, 1), {"bulk": AsyncLimiter(1, 1)},
+            {Priority.BULK: 1}, {Priority.BULK: None},
+        )],
+        *[("max_waiting", bad) for bad in (
+            10, None, (), (1,), (1, 2, 3), (0, 1), (1, 0), (1, 2.0), (True, 1), "10", {1, 2},
+        )],
+        *[("observer", bad) for bad in (print, "on", object())],
     ],
 )  # fmt: skip
 def test_an_argument_that_cannot_be_is_refused_by_its_name(argument, bad) -> None:
@@ -179,6 +204,203 @@ async def test_a_snapshot_tells_every_budget_its_owner_and_its_end() -> None:
     assert (day.state, day.limit, day.remaining) == ("rolling", 1_000, 999)
     assert day.resets_at is not None
     assert day.resets_at - before > timedelta(hours=23, minutes=59)
+
+
+# Manners
+
+
+@pytest.mark.parametrize(
+    ("argument", "rule", "bad"),
+    [
+        *[("priority", "is Priority.BULK, Priority.NORMAL or Priority.INTERACTIVE", bad)
+          for bad in (0, 2, True, "bulk", "BULK", 1.0, Priority)],
+        *[("max_wait", "is a finite number of seconds of at least 0", bad)
+          for bad in (-1, -0.001, float("nan"), float("inf"), True, "60", 10**400, timedelta(1))],
+        *[("weight", "is a number from 0.001 to 1000", bad)
+          for bad in (0, -1, 0.0009, 1001, float("nan"), float("inf"), False, "2", 10**400)],
+    ],
+)  # fmt: skip
+def test_manners_that_cannot_be_are_refused_at_once(argument, rule, bad) -> None:
+    account = App().account(OAuth2("a"), user_id="9")
+    with pytest.raises(InvalidRequest) as caught:
+        account.using(**{argument: bad})
+    assert str(caught.value).startswith(f"{argument} {rule}, not ")
+    assert len(str(caught.value)) < 200
+    assert caught.value.argument == argument
+
+
+def test_other_manners_make_another_handle_and_keep_what_is_left_out() -> None:
+    account = App().account(OAuth2("a"), user_id="9")
+    bulk = account.using(priority=Priority.BULK, max_wait=0, weight=0.001)
+    urgent = bulk.using(priority=Priority.INTERACTIVE)
+    heavy = urgent.using(weight=1000, max_wait=3_600)
+
+    def manners(of) -> tuple[Any, ...]:
+        said = of._hands.manners
+        return said.priority, said.max_wait, said.weight
+
+    assert manners(account) == (Priority.NORMAL, None, 1)
+    assert manners(bulk) == (Priority.BULK, 0, 0.001)
+    assert manners(urgent) == (Priority.INTERACTIVE, 0, 0.001)
+    assert manners(heavy) == (Priority.INTERACTIVE, 3_600, 1000)
+    assert manners(heavy.using()) == manners(heavy)
+    assert heavy.user_id == "9"
+
+
+async def test_handles_with_other_manners_share_who_they_are() -> None:
+    async with Emulator() as x, App(base_url=x.url) as app:
+        ann, bob = x.add_user(), x.add_user()
+        account = app.account(of(ann))
+        bulk, short = account.using(priority=Priority.BULK), account.using(max_wait=0)
+        await asyncio.gather(*(a.send(bob.id, "hi") for a in (bulk, account, bulk)))
+        await until(lambda: x.stats.sent == 3)
+        assert account.user_id == bulk.user_id == short.user_id == ann.id
+        await short.send(bob.id, "hi")
+        assert x.stats.requests_by_endpoint["users.me"] == 1
+
+
+async def test_the_question_who_somebody_is_waits_no_longer_than_whoever_asks() -> None:
+    async with Emulator({"users.me": [("user", 1, 900)]}) as x, App(base_url=x.url) as app:
+        ann, bob = x.add_user(), x.add_user()
+        await app.account(of(ann), user_id=ann.id).me()
+        account = app.account(OAuth2(**x.token(ann)))
+        short = asyncio.create_task(account.using(max_wait=60).send(bob.id, "now"))
+        patient = asyncio.create_task(account.send(bob.id, "whenever"))
+        with pytest.raises(BudgetExhausted, match=r"users\.me\.user\.15m' of token [0-9a-f]{8} is"):
+            await short
+        await until(lambda: any(b.waiting for b in app.budgets()))
+        assert not patient.done(), "it asks again, and waits by its own manners"
+        assert x.stats.sent == 0
+        patient.cancel()
+
+
+async def test_a_message_that_would_wait_too_long_never_leaves() -> None:
+    plan = plans.DEFAULT.override({"dm.write.user.15m": 2})
+    async with (
+        Emulator({"dm.write": [("user", 2, 900)]}) as x,
+        App(base_url=x.url, plan=plan, client_id="my-app") as app,
+    ):
+        ann, bob = x.add_user(), x.add_user()
+        account = app.account(of(ann), user_id=ann.id).using(max_wait=60)
+        for text in ("one", "two"):
+            await account.send(bob.id, text)
+        with pytest.raises(BudgetExhausted) as caught:
+            await account.send(bob.id, "three")
+        error = caught.value
+        assert str(error).startswith(f"budget 'dm.write.user.15m' of user {ann.id} is spent: ")
+        assert str(error).endswith(", max_wait is 60 s")
+        assert error.retry_at is not None
+        assert abs(error.retry_at - datetime.now(UTC) - timedelta(seconds=error.retry_in)) < (
+            timedelta(seconds=3)
+        )
+        assert (x.stats.requests, x.stats.sent) == (2, 2)
+
+
+async def test_what_is_spent_may_be_the_apps() -> None:
+    plan = plans.DEFAULT.override({"dm.write.app.24h": 2})
+    async with Emulator() as x, App(base_url=x.url, plan=plan, reserve=None) as app:
+        ann, bob = x.add_user(), x.add_user()
+        account = app.account(of(ann), user_id=ann.id).using(max_wait=60)
+        for text in ("one", "two"):
+            await account.send(bob.id, text)
+        with pytest.raises(BudgetExhausted, match=r"^budget 'dm\.write\.app\.24h' of the app is"):
+            await account.send(bob.id, "three")
+        assert x.stats.sent == 2
+
+
+async def test_a_line_has_an_end() -> None:
+    plan = plans.DEFAULT.override({"dm.write.user.15m": 1})
+    limits = {"dm.write": [("user", 1, 900)]}
+    async with Emulator(limits) as x, App(base_url=x.url, plan=plan, max_waiting=(3, 9)) as app:
+        ann, bob = x.add_user(), x.add_user()
+        account = app.account(of(ann), user_id=ann.id)
+        await account.send(bob.id, "one")
+        waiting = [asyncio.create_task(account.send(bob.id, "later")) for _ in range(3)]
+        await asyncio.sleep(0)
+        with pytest.raises(TooManyWaiting, match="the line is full: come again in"):
+            await account.send(bob.id, "too many")
+        await app.aclose()
+        assert {type(e) for e in await asyncio.gather(*waiting, return_exceptions=True)} == {
+            AppClosed
+        }
+        assert x.stats.sent == 1
+
+
+@pytest.mark.parametrize(
+    "reserve",
+    [None, {}, dict.fromkeys(Priority, 0), {Priority.INTERACTIVE: 1, Priority.BULK: 0.25}],
+)
+def test_a_reserve_is_any_share_of_any_priority(reserve) -> None:
+    App(reserve=reserve)
+
+
+async def test_who_observes_is_told_of_every_request_over_the_wire() -> None:
+    class Listener:
+        def __init__(self) -> None:
+            self.told: list[Any] = []
+
+        def on(self, notice: Any) -> None:
+            self.told.append(notice)
+
+    listener = Listener()
+    async with Emulator() as x, App(base_url=x.url, observer=listener) as app:
+        ann, bob = x.add_user(), x.add_user()
+        await app.account(of(ann)).send(bob.id, "hi")
+        async with (
+            aiohttp.ClientSession() as session,
+            App(base_url=x.url, session=session, observer=listener) as other,
+        ):
+            await other.account(of(ann), user_id=ann.id).me()
+    names = [type(notice).__name__ for notice in listener.told]
+    assert names == ["Queued", "Granted", "Sent", "Settled"] * 3
+    assert [n.route for n in listener.told[::4]] == [
+        "users.me", "dm_conversations.send", "users.me",
+    ]  # fmt: skip
+    assert [n.number for n in listener.told] == [1] * 4 + [2] * 4 + [1] * 4
+    assert [n.status for n in listener.told[3::4]] == [200, 201, 200]
+
+
+# When there will be room
+
+
+async def test_when_there_will_be_room_is_known_before_anything_waits() -> None:
+    plan = plans.DEFAULT.override({"dm.write.user.15m": 2})
+    limits = {"dm.write": [("user", 2, 900)]}
+    async with Emulator(limits) as x, App(base_url=x.url, plan=plan) as app:
+        ann, bob = x.add_user(), x.add_user()
+        account = app.account(of(ann), user_id=ann.id)
+        await account.send(bob.id, "one")
+        for name in ("dm.write", "dm_conversations.send"):
+            assert app.eta(ann.id, name) == 0
+            assert app.eta(int(ann.id), name, 2, priority=Priority.BULK) == pytest.approx(
+                902, abs=5
+            )
+            assert app.eta(ann.id, name, 4) > app.eta(ann.id, name, 3) > 890
+        assert x.stats.requests == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "argument", "sentence"),
+    [
+        (("9", "dm.wirte"), "group_or_route", "group_or_route is a group or a route of plan "
+            "'default', which has no 'dm.wirte'; the nearest one is 'dm.write'"),
+        (("9", "dm_conversation.send"), "group_or_route", "group_or_route is a group or a route of "
+            "plan 'default', which has no 'dm_conversation.send'; the nearest one is "
+            "'dm_conversations.send'"),
+        (("9", None), "group_or_route", "group_or_route is a name of the plan, not None"),
+        (("9", "dm.write", 0), "n", "n is a whole number of at least 1, not 0"),
+        (("9", "dm.write", True), "n", "n is a whole number of at least 1, not True"),
+        (("9", "dm.write", 1.5), "n", "n is a whole number of at least 1, not 1.5"),
+        (("@ann", "dm.write"), "user_id", None),
+    ],
+)  # fmt: skip
+def test_room_for_what_does_not_exist_is_refused(arguments, argument, sentence) -> None:
+    with pytest.raises(InvalidRequest) as caught:
+        App().eta(*arguments)
+    assert caught.value.argument == argument
+    assert sentence is None or str(caught.value) == sentence
+    with pytest.raises(InvalidRequest, match="priority is"):
+        App().eta("9", "dm.write", priority=1)  # type: ignore[arg-type]
 
 
 # Who somebody is
@@ -372,8 +594,8 @@ async def test_nothing_that_is_shown_or_logged_holds_a_secret(caplog) -> None:
     async with Emulator({"dm.write": [("user", 3, 12)]}) as x:
         ann, bob = x.add_user(), x.add_user()
         keys = {"consumer_key": "ke-y", "consumer_secret": "se-cr-et"}
-        async with App(base_url=x.url, **keys) as app:
-            account = app.account(of(ann))
+        async with App(base_url=x.url, observer=LoggingObserver(), **keys) as app:
+            account = app.account(of(ann)).using(weight=2)
             shown = [repr(app), repr(account), repr(of(ann))]
             sends = [asyncio.create_task(account.send(bob.id, "hu-sh")) for _ in range(5)]
             await until(lambda: x.stats.sent == 3)
@@ -381,6 +603,7 @@ async def test_nothing_that_is_shown_or_logged_holds_a_secret(caplog) -> None:
             for send in sends:
                 send.cancel()
             await asyncio.gather(*sends, return_exceptions=True)
+    assert any("queued as NORMAL" in record.getMessage() for record in caplog.records)
     told = "\n".join([*shown, *(record.getMessage() for record in caplog.records)])
     for secret in (*filter(None, ann.oauth2.values()), "se-cr-et", "ke-y", "hu-sh"):
         if isinstance(secret, str):

@@ -59,13 +59,24 @@ MAY_IMPORT: dict[str, set[str]] = {
         "models",
         "simulation",
     },
-    "": {"_version", "account", "app", "auth", "budgets", "errors", "models", "streams"},
+    "": {
+        "_version",
+        "account",
+        "app",
+        "auth",
+        "budgets",
+        "errors",
+        "models",
+        "scheduling",
+        "streams",
+    },
 }
 """Part -> the parts it may import; "" is what the package itself hands on."""
 
 DOORS: dict[str, set[str]] = {
     "aiohttp": {"transport", "emulator", "app"},
     "yarl": {"transport"},
+    "aiolimiter": {"scheduling/pacing"},
     "oauthlib": {"auth/oauth1", "emulator"},
     "cattrs": {"wire/converter"},
     "orjson": {"wire/converter", "emulator"},
@@ -88,6 +99,12 @@ PURE = (
     "scheduling/suspicion",
     "scheduling/layout",
     "scheduling/events",
+    "scheduling/answers",
+    "scheduling/forecast",
+    "scheduling/forgetting",
+    "scheduling/pool",
+    "scheduling/notices",
+    "scheduling/reporter",
 )
 """What decides, or says what things are: no time, no event loop, no I/O."""
 

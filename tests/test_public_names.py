@@ -7,13 +7,16 @@ import pytest
 
 import xdm_async
 from xdm_async import Account, App, EventStream
+from xdm_async.budgets.priority import RESERVE
 
 NAMES = """
-    Account App AppClosed BadRequest Budget BudgetState ConnectFailed ConnectionLost Event
-    EventStream Fields Forbidden InvalidPlan InvalidRequest Media MessageCreate NotFound NotSent
-    OAuth1 OAuth2 OutcomeUnknown Page ParticipantsJoin ParticipantsLeave PaymentRequired Plan
-    Post RateLimited ReadTimeout Refused SentMessage ServerError Unauthorized UnknownEvent
-    UnreadableAnswer UsageCapped User XdmError __version__ plans
+    Account App AppClosed BadRequest Budget BudgetExhausted BudgetState ConnectFailed
+    ConnectionLost Event EventStream Fields Forbidden Granted InvalidPlan InvalidRequest
+    LoggingObserver Media MessageCreate NotFound NotSent Notice OAuth1 OAuth2 Observer
+    OutcomeUnknown Page ParticipantsJoin ParticipantsLeave PaymentRequired Plan Post Priority
+    Queued RateLimited ReadTimeout Refreshed Refused Sent SentMessage ServerError Settled
+    TooManyWaiting Unauthorized UnknownEvent UnreadableAnswer UsageCapped User Waiting XdmError
+    __version__ notices plans
 """.split()  # noqa: SIM905
 
 SIGNATURES = {
@@ -21,10 +24,12 @@ SIGNATURES = {
         "__init__": "(*, client_id=None, consumer_key=None, consumer_secret=None, plan=DEFAULT, "
         "store='memory:', "
         "base_url='https://api.x.com', session=None, timeout=30.0, max_connections=128, "
-        "trust_env=False)",
+        "trust_env=False, reserve=RESERVE, pace=None, max_waiting=(10000, 1000000), "
+        "observer=None)",
         "from_env": "(environ=None, **overrides)",
         "account": "(credentials, *, user_id=None)",
         "budgets": "(user_id=None)",
+        "eta": "(user_id, group_or_route, n=1, *, priority=<Priority.NORMAL: 1>)",
         "aclose": "()",
     },
     Account: {
@@ -37,12 +42,18 @@ SIGNATURES = {
         "events_in": "(dm_conversation_id, *, event_types=None, limit=None, max_results=100, "
         "fields=ALL)",
         "me": "()",
+        "using": "(*, priority=None, max_wait=None, weight=None)",
         "user_id": "property",
     },
 }
 
 TREE = {
-    "NotSent": {"InvalidRequest": {"InvalidPlan": {}}, "ConnectFailed": {}, "AppClosed": {}},
+    "NotSent": {
+        "InvalidRequest": {"InvalidPlan": {}},
+        "BudgetExhausted": {"TooManyWaiting": {}},
+        "ConnectFailed": {},
+        "AppClosed": {},
+    },
     "Refused": {
         "BadRequest": {},
         "Unauthorized": {},
@@ -64,7 +75,11 @@ def plainly(function: Any) -> str:
     """A signature without annotations, with well-known defaults by their names."""
     if isinstance(function, property):
         return "property"
-    known = [(xdm_async.plans.DEFAULT, "DEFAULT"), (xdm_async.Fields.ALL, "ALL")]
+    known = [
+        (xdm_async.plans.DEFAULT, "DEFAULT"),
+        (xdm_async.Fields.ALL, "ALL"),
+        (RESERVE, "RESERVE"),
+    ]
 
     class Named:
         def __init__(self, name: str) -> None:

@@ -61,6 +61,29 @@ async def test_the_fan_out_over_many_accounts_sends_for_each(
     assert x.stats.requests == 20
 
 
+async def test_the_campaign_sends_what_there_is_room_for_and_says_until_when(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    plan = xdm_async.plans.DEFAULT.override({"dm.write.app.24h": 10})
+    names: dict[str, Any] = {}
+    exec(example("async def campaign"), names)
+    async with (
+        Emulator() as x,
+        xdm_async.App(base_url=x.url, plan=plan, reserve=None) as app,
+    ):
+        users = [x.add_user() for _ in range(20)]
+        recipient, early = x.add_user(), x.add_user()
+        for _ in range(5):
+            await app.account(xdm_async.OAuth2(**early.oauth2)).send(recipient.id, "early")
+        tokens = {u.id: str(u.oauth2["access_token"]) for u in users}
+        await names["campaign"](app, tokens, recipient.id)
+        *spent, eta = capsys.readouterr().out.splitlines()
+        assert x.stats.sent == 10
+    assert len(spent) == 15
+    assert all("is out of dm.write.app.24h until 20" in line for line in spent)
+    assert float(eta) > 0
+
+
 async def test_the_reading_example_reads(
     at_the_emulator: Emulator, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -86,4 +109,4 @@ async def test_the_fixture_example_passes(xdm_emulator: Emulator) -> None:
 
 
 def test_every_example_is_run() -> None:
-    assert len(EXAMPLES) == 4
+    assert len(EXAMPLES) == 5

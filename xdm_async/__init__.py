@@ -10,9 +10,11 @@ from .app import App, BudgetState
 from .auth.credentials import OAuth1, OAuth2
 from .budgets import plans
 from .budgets.budget import Budget, Plan
+from .budgets.priority import Priority
 from .errors import (
     AppClosed,
     BadRequest,
+    BudgetExhausted,
     ConnectFailed,
     ConnectionLost,
     Forbidden,
@@ -26,6 +28,7 @@ from .errors import (
     ReadTimeout,
     Refused,
     ServerError,
+    TooManyWaiting,
     Unauthorized,
     UnreadableAnswer,
     UsageCapped,
@@ -41,6 +44,18 @@ from .models.events import (
 from .models.messages import SentMessage
 from .models.objects import Media, Post, User
 from .models.pages import Fields, Page
+from .scheduling import notices
+from .scheduling.notices import (
+    Granted,
+    LoggingObserver,
+    Notice,
+    Observer,
+    Queued,
+    Refreshed,
+    Sent,
+    Settled,
+    Waiting,
+)
 from .streams.paginator import EventStream
 
 __all__ = [
@@ -49,6 +64,7 @@ __all__ = [
     "AppClosed",
     "BadRequest",
     "Budget",
+    "BudgetExhausted",
     "BudgetState",
     "ConnectFailed",
     "ConnectionLost",
@@ -56,14 +72,18 @@ __all__ = [
     "EventStream",
     "Fields",
     "Forbidden",
+    "Granted",
     "InvalidPlan",
     "InvalidRequest",
+    "LoggingObserver",
     "Media",
     "MessageCreate",
     "NotFound",
     "NotSent",
+    "Notice",
     "OAuth1",
     "OAuth2",
+    "Observer",
     "OutcomeUnknown",
     "Page",
     "ParticipantsJoin",
@@ -71,17 +91,25 @@ __all__ = [
     "PaymentRequired",
     "Plan",
     "Post",
+    "Priority",
+    "Queued",
     "RateLimited",
     "ReadTimeout",
+    "Refreshed",
     "Refused",
+    "Sent",
     "SentMessage",
     "ServerError",
+    "Settled",
+    "TooManyWaiting",
     "Unauthorized",
     "UnknownEvent",
     "UnreadableAnswer",
     "UsageCapped",
     "User",
+    "Waiting",
     "XdmError",
     "__version__",
+    "notices",
     "plans",
 ]

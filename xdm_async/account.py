@@ -11,39 +11,64 @@ from collections.abc import Awaitable, Callable, Coroutine, Iterable
 from typing import Any
 
 from .auth.signing import Authorizer
+from .budgets.priority import Priority
 from .endpoints import conversations, users
 from .endpoints import events as lists
 from .models.messages import SentMessage
 from .models.objects import User
 from .models.pages import Fields
 from .streams.paginator import EventStream
-from .wire.exchange import Request, Response, Sender
+from .wire.exchange import MANNERS, Manners, Request, Response, Sender
 
-Identify = Callable[[], Awaitable[str]]
+Identify = Callable[[Manners], Awaitable[str]]
+"""Finds out whose hands they are; the question waits by the manners of who asks."""
 
 
 class Hands:
-    """The first link of the road: it says whose request it is, and refuses what cannot be."""
+    """The first link of the road: it says whose request it is, and refuses what cannot be.
+
+    Hands that differ in their manners alone share whose they are, from when it is known.
+    """
 
     def __init__(
-        self, onward: Sender, authorizer: Authorizer, user_id: str | None, identify: Identify
+        self,
+        onward: Sender,
+        authorizer: Authorizer,
+        user_id: str | None,
+        identify: Identify,
+        manners: Manners = MANNERS,
     ) -> None:
         self._onward = onward
         self._authorizer = authorizer
         self._identify = identify
-        self.user_id = user_id
+        self._first = self
+        self._user_id = user_id
+        self.manners = manners
+
+    @property
+    def user_id(self) -> str | None:
+        """Whose they are, where it is known."""
+        return self._first._user_id
+
+    def using(self, manners: Manners) -> Hands:
+        """The same hands with other manners."""
+        other = Hands(self._onward, self._authorizer, None, self._identify, manners)
+        other._first = self._first
+        return other
 
     def send(self, request: Request) -> Coroutine[Any, Any, Response]:
         """Mark the request as this user's, and pass it on."""
         self._authorizer.check(request.route)
         request.credentials = self._authorizer
-        if self.user_id is None:
+        request.manners = self.manners
+        user_id = self._first._user_id
+        if user_id is None:
             return self._introduce(request)
-        request.user_id = self.user_id
+        request.user_id = user_id
         return self._onward.send(request)
 
     async def _introduce(self, request: Request) -> Response:
-        request.user_id = self.user_id = await self._identify()
+        request.user_id = self._first._user_id = await self._identify(self.manners)
         return await self._onward.send(request)
 
 
@@ -60,6 +85,39 @@ class Account:
     def user_id(self) -> str | None:
         """The user's id, where it is known already: given, in the token, or asked for since."""
         return self._hands.user_id
+
+    def using(
+        self,
+        *,
+        priority: Priority | None = None,
+        max_wait: float | None = None,
+        weight: float | None = None,
+    ) -> Account:
+        """The same account with other manners; shares everything, and changes nothing here.
+
+        What is left out stays as this handle has it. A new handle waits with
+        ``Priority.NORMAL``, as long as it takes, with a weight of 1.
+
+        Args:
+            priority: of one account, the most urgent request goes first. Of what all accounts
+                share, ``BULK`` and ``NORMAL`` leave a reserve to the more urgent.
+            max_wait: seconds that a request may wait in line, over all its attempts; after that,
+                or at once where it is known to be too late, `BudgetExhausted` is raised, and the
+                server accepted nothing. 0 is now or never. Where the account's id is not known, the
+                question for it waits as long at most, before the request does.
+            weight: the account's share in what all accounts share, 0.001 to 1000; the others
+                have 1.
+
+        Raises:
+            InvalidRequest: a value cannot be; the sentence names the argument and the rule.
+        """
+        now = self._hands.manners
+        manners = Manners(
+            now.priority if priority is None else priority,
+            now.max_wait if max_wait is None else max_wait,
+            now.weight if weight is None else weight,
+        )
+        return Account(self._hands.using(manners))
 
     async def send(self, participant_id: str | int, text: str) -> SentMessage:
         """Send a message to one user, into the 1:1 conversation that exists or is made by it.
@@ -80,6 +138,8 @@ class Account:
         Raises:
             InvalidRequest: nothing was sent: the id is malformed, the text empty or too long, or
                 the credentials are known not to do.
+            BudgetExhausted: its turn would come after the handle's ``max_wait`` (`using`), or the
+                line is full (`TooManyWaiting`): the server accepted nothing.
             NotSent: nothing left this machine; trying again is safe.
             Refused: the server said no; a `Forbidden` explains who does not allow what.
             OutcomeUnknown: it left and no usable answer came: it may have been delivered.
@@ -134,7 +194,8 @@ class Account:
 
         Raises:
             InvalidRequest: at once, for an argument that the server would refuse. What a page
-                raises is that of `send`; the stream can be gone on with after it.
+                raises is that of `send`, `BudgetExhausted` included (``max_wait`` is for each
+                page); the stream can be gone on with after it.
 
         Source: https://docs.x.com/x-api/direct-messages/lookup/integrate
         """

@@ -11,7 +11,7 @@ import math
 import os
 import re
 from collections.abc import Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from types import TracebackType
 from typing import Any, Self
 from urllib.parse import urlsplit
@@ -23,12 +23,17 @@ from .account import Account, Hands
 from .auth.credentials import Credentials, OAuth1, OAuth2
 from .auth.signing import Authorizer, Signer, authorizer
 from .budgets import plans
-from .budgets.budget import Plan
+from .budgets.budget import Plan, nearest, shown
+from .budgets.priority import RESERVE, Priority
 from .clock import SystemClock
 from .endpoints import checks, users
-from .errors import AppClosed, InvalidPlan, InvalidRequest
+from .errors import AppClosed, BudgetExhausted, InvalidPlan, InvalidRequest
+from .scheduling.machine import MAX_WAITING
+from .scheduling.notices import Observer
+from .scheduling.pacing import Pace, pacer
 from .scheduling.scheduler import Scheduler
 from .transport import Transport
+from .wire.exchange import Manners, as_priority
 
 
 @attrs.frozen
@@ -65,6 +70,16 @@ class App:
         timeout: seconds for one exchange, from a free connection to the whole answer.
         max_connections: how many sockets at most, where the session is its own.
         trust_env: take the proxy that the environment names (``HTTPS_PROXY``, ``NO_PROXY``).
+        reserve: of a budget that all accounts share, the part that is kept from a priority when
+            its window opens; it melts as the window passes. ``{}`` or None keeps nothing.
+        pace: an ``aiolimiter.AsyncLimiter`` for all requests, or one each for some priorities,
+            to spread them out instead of letting them burst.
+        max_waiting: how many requests wait at most, of one account and altogether; one more
+            is `TooManyWaiting`.
+        observer: is told what becomes of every request (`Observer`).
+
+    Raises:
+        InvalidRequest: an argument cannot be; the sentence names it and the rule.
     """
 
     def __init__(
@@ -80,6 +95,10 @@ class App:
         timeout: float = 30.0,
         max_connections: int = 128,
         trust_env: bool = False,
+        reserve: Mapping[Priority, float] | None = RESERVE,
+        pace: Pace = None,
+        max_waiting: tuple[int, int] = MAX_WAITING,
+        observer: Observer | None = None,
     ) -> None:
         if not isinstance(plan, Plan):
             raise InvalidPlan(
@@ -112,6 +131,11 @@ class App:
                     f"not {type(value).__name__}",
                     argument=name,
                 )
+        if observer is not None and not callable(getattr(observer, "on", None)):
+            raise InvalidRequest(
+                f"observer has a method on(notice), and {shown(observer)} has none",
+                argument="observer",
+            )
         clock = SystemClock()
         self._transport = Transport(
             self._base,
@@ -126,7 +150,12 @@ class App:
             plan,
             clock=clock,
             app=client_id or "app",
+            reserve=_reserve(reserve),
+            max_waiting=_pair(max_waiting),
+            pacer=pacer(pace),
+            observer=observer,
         )
+        self._plan = plan
         self._known: dict[str, asyncio.Task[str]] = {}
         self._closed = False
 
@@ -180,20 +209,13 @@ class App:
         )
         digest = hashlib.sha256(secret.encode()).hexdigest()
 
-        async def identify() -> str:
-            return await self._identify(digest, authorize)
+        async def identify(manners: Manners) -> str:
+            return await self._identify(digest, authorize, manners)
 
         return Account(Hands(self._scheduler, authorize, known, identify))
 
     def budgets(self, user_id: str | None = None) -> list[BudgetState]:
         """What is left of every budget now, or of those that one user draws on."""
-        server = self._scheduler.server_time()
-
-        def instant(reset_in: float | None) -> datetime | None:
-            if reset_in is None or server is None:
-                return None
-            return datetime.fromtimestamp(server, UTC) + timedelta(seconds=reset_in)
-
         return [
             BudgetState(
                 status.name,
@@ -203,10 +225,52 @@ class App:
                 status.remaining,
                 status.in_flight,
                 status.waiting,
-                instant(status.reset_in),
+                self._scheduler.server_instant(status.reset_in),
             )
             for status in self._scheduler.statuses(user_id)
         ]
+
+    def eta(
+        self,
+        user_id: str | int,
+        group_or_route: str,
+        n: int = 1,
+        *,
+        priority: Priority = Priority.NORMAL,
+    ) -> float:
+        """In how many seconds ``n`` more requests of a user could have left, from now.
+
+        As far as is known: those who wait already are counted in, those to come are not.
+
+        Args:
+            user_id: whose requests.
+            group_or_route: a group of the plan (``dm.write``), or one of its routes
+                (``dm_conversations.send``).
+            n: how many, at least 1.
+            priority: how urgent they would be.
+
+        Raises:
+            InvalidRequest: the plan has no such group or route, or an argument cannot be.
+        """
+        user = checks.user_id(user_id, "user_id")
+        as_priority(priority)
+        if type(n) is not int or n < 1:
+            raise InvalidRequest(f"n is a whole number of at least 1, not {shown(n)}", argument="n")
+        plan = self._plan
+        if not isinstance(group_or_route, str):
+            raise InvalidRequest(
+                f"group_or_route is a name of the plan, not {shown(group_or_route)}",
+                argument="group_or_route",
+            )
+        try:
+            return self._scheduler.eta(user, group_or_route, n, priority)
+        except KeyError:
+            names = (*plan.groups, *plan.routes)
+            raise InvalidRequest(
+                f"group_or_route is a group or a route of plan {plan.name!r}, which has no "
+                f"{shown(group_or_route)}{nearest(group_or_route, names)}",
+                argument="group_or_route",
+            ) from None
 
     async def __aenter__(self) -> Self:
         """Ready at once; connections open with the first request."""
@@ -238,23 +302,30 @@ class App:
                 task.cancel()
             await self._transport.aclose()
 
-    async def _identify(self, digest: str, authorize: Authorizer) -> str:
+    async def _identify(self, digest: str, authorize: Authorizer, manners: Manners) -> str:
         """Whose token this is: asked once, however many calls want to know at the same time."""
-        task = self._known.get(digest)
-        if task is None:
-            task = asyncio.ensure_future(self._ask_who(digest, authorize))
-            self._known[digest] = task
-            task.add_done_callback(lambda done: self._forget_failed(digest, done))
-        return await asyncio.shield(task)
+        while True:
+            task = self._known.get(digest)
+            mine = task is None
+            if task is None:
+                task = asyncio.ensure_future(self._ask_who(digest, authorize, manners))
+                self._known[digest] = task
+                task.add_done_callback(lambda done: self._forget_failed(digest, done))
+            try:
+                return await asyncio.shield(task)
+            except BudgetExhausted:
+                # Another handle's max_wait has ended the question; this one's may be longer.
+                if mine:
+                    raise
 
-    async def _ask_who(self, digest: str, authorize: Authorizer) -> str:
+    async def _ask_who(self, digest: str, authorize: Authorizer, manners: Manners) -> str:
         # Until the answer is in, its budget has an owner of its own: the token's fingerprint.
         stranger = f"token {digest[:8]}"
 
-        async def nobody() -> str:
+        async def nobody(manners: Manners) -> str:
             return stranger
 
-        return (await users.me(Hands(self._scheduler, authorize, stranger, nobody))).id
+        return (await users.me(Hands(self._scheduler, authorize, stranger, nobody, manners))).id
 
     def _forget_failed(self, digest: str, task: asyncio.Task[str]) -> None:
         if task.cancelled() or task.exception() is not None:
@@ -292,3 +363,42 @@ def _positive(value: object, argument: str) -> float:
             f"{argument} is a number of seconds above 0, not {value!r}", argument=argument
         )
     return float(value)
+
+
+def _reserve(shares: Mapping[Priority, float] | None) -> dict[Priority, float]:
+    """What is kept from each priority, as numbers from 0 to 1."""
+    if shares is None:
+        return {}
+    if not isinstance(shares, Mapping):
+        raise InvalidRequest(
+            "reserve is a mapping of Priority to a share from 0 to 1, or None, "
+            f"not {shown(shares)}",
+            argument="reserve",
+        )
+    for priority, share in shares.items():
+        if not isinstance(priority, Priority):
+            raise InvalidRequest(
+                f"reserve has a Priority for each key, not {shown(priority)}", argument="reserve"
+            )
+        # Comparing says the rest: nan is neither.
+        if isinstance(share, bool) or not isinstance(share, int | float) or not 0 <= share <= 1:
+            raise InvalidRequest(
+                f"reserve of Priority.{priority.name} is a number from 0 to 1, not {shown(share)}",
+                argument="reserve",
+            )
+    return {priority: float(share) for priority, share in shares.items()}
+
+
+def _pair(most: tuple[int, int]) -> tuple[int, int]:
+    """How many wait at most: of one account, and altogether."""
+    if (
+        not isinstance(most, tuple | list)
+        or len(most) != 2
+        or not all(type(number) is int and number >= 1 for number in most)
+    ):
+        raise InvalidRequest(
+            "max_waiting is two whole numbers of at least 1, for each account and for all, "
+            f"not {shown(most)}",
+            argument="max_waiting",
+        )
+    return most[0], most[1]

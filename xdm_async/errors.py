@@ -12,6 +12,7 @@ message texts never appear in one.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
 Problem = Mapping[str, Any]
@@ -20,6 +21,14 @@ Problem = Mapping[str, Any]
 
 class XdmError(Exception):
     """The root: whatever goes wrong in xdm_async is one of these."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Copied and pickled with its facts, whatever its constructor asks for."""
+        return _rebuilt, (type(self), self.args), self.__dict__
+
+
+def _rebuilt(kind: type[XdmError], args: tuple[Any, ...]) -> XdmError:
+    return kind.__new__(kind, *args)
 
 
 class NotSent(XdmError):
@@ -36,6 +45,37 @@ class InvalidRequest(NotSent, ValueError):
 
 class InvalidPlan(InvalidRequest):
     """A plan names what does not exist, or a limit or window that cannot be."""
+
+
+class BudgetExhausted(NotSent):
+    """Its turn would come after its ``max_wait``: the server accepted nothing of the request.
+
+    ``budget`` is the name of the budget that keeps it waiting and ``owner`` whose it is: a user
+    id, or the app. ``retry_in`` is in how many seconds the next request of its kind could go,
+    as far as is known (inf where only an answer can tell), and ``retry_at`` the same on the
+    server's clock, None where that is not known. ``max_wait`` is what the request would wait.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        budget: str,
+        owner: str,
+        retry_in: float,
+        retry_at: datetime | None = None,
+        max_wait: float | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.budget = budget
+        self.owner = owner
+        self.retry_in = retry_in
+        self.retry_at = retry_at
+        self.max_wait = max_wait
+
+
+class TooManyWaiting(BudgetExhausted):
+    """So many requests wait already that this one was not let into the line."""
 
 
 class ConnectFailed(NotSent):

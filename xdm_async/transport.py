@@ -46,6 +46,13 @@ _NO_HEADERS: CIMultiDictProxy[str] = CIMultiDictProxy(CIMultiDict())
 _leaving: ContextVar[tuple[Request, Clock] | None] = ContextVar("_leaving", default=None)
 
 
+def _mark_left(request: Request, clock: Clock) -> None:
+    request.left += 1
+    request.sent_at = clock.now()
+    if request.on_left is not None:
+        request.on_left()
+
+
 class _Outgoing(aiohttp.ClientRequest):
     """Marks our request as left when aiohttp sends it.
 
@@ -58,8 +65,7 @@ class _Outgoing(aiohttp.ClientRequest):
         leaving = _leaving.get()
         if leaving is not None:
             request, clock = leaving
-            request.left += 1
-            request.sent_at = clock.now()
+            _mark_left(request, clock)
         return await super().send(conn)
 
 
@@ -194,9 +200,7 @@ class Transport:
     ) -> None:
         asked = context.trace_request_ctx
         if isinstance(asked, tuple) and len(asked) == 2 and asked[0] is self._mark:
-            request: Request = asked[1]
-            request.left += 1
-            request.sent_at = self._clock.now()
+            _mark_left(asked[1], self._clock)
 
 
 def _raise_ours(exc: Exception, request: Request, timeout: float | None) -> NoReturn:

@@ -194,7 +194,7 @@ def simulate(
     is given up at a random moment: waiting, granted, or on its way.
     """
     rng = random.Random(seed)
-    machine = machine or Machine(plan, seed=seed)
+    machine = machine or Machine(plan, seed=seed, reserve={})
     run = Run(machine, server)
     queue: list[tuple[float, int, str, Any]] = []
     serial = 0

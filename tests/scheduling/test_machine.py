@@ -31,7 +31,7 @@ class Driver:
     """Feeds a machine events at times that a test chooses."""
 
     def __init__(self, plan: Plan = plans.DEFAULT) -> None:
-        self.machine = Machine(plan, seed=1)
+        self.machine = Machine(plan, seed=1, reserve={})
         self.now = 1_000.0
         self.granted: list[Ticket] = []
         self.dropped: list[Ticket] = []

@@ -5,10 +5,12 @@ from typing import Any
 import pytest
 
 from xdm_async.budgets import plans
-from xdm_async.simulation import TABLES, Arrival, Result, Setting, Simulation, Table
+from xdm_async.budgets.priority import Priority
+from xdm_async.simulation import TABLES, Arrival, Part, Result, Setting, Simulation, Table
 
 
-def setting(**changes: Any) -> Setting:
+def setting(arrival: Arrival = Arrival.BURST, **changes: Any) -> Setting:
+    """A day with all budgets for everybody: nothing is kept from anyone."""
     usual: dict[str, Any] = {
         "accounts": 20,
         "messages": 15,
@@ -19,7 +21,8 @@ def setting(**changes: Any) -> Setting:
         "foreign": 0.0,
         "clock_skew": 0.0,
         "seed": 1,
-        "arrival": Arrival.BURST,
+        "mix": (Part(Priority.NORMAL, 1.0, arrival),),
+        "reserve": {},
     }
     return Setting(**usual | changes)
 
@@ -77,7 +80,7 @@ def test_nothing_happens_after_the_last_hour() -> None:
     result = result_of(accounts=1, messages=600, hours=0.5)
 
     assert result.sent == 400
-    assert result.wait_p99 == pytest.approx(1_800, abs=1)
+    assert result.waits[Priority.NORMAL].p99 == pytest.approx(1_800, abs=1)
     assert not result.stalled
 
 

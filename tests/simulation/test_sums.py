@@ -27,14 +27,14 @@ def test_every_message_arrives_in_order_within_the_hours(arrival: Arrival, hours
     found = arrivals(there, random.Random(1))
 
     assert found == sorted(found)
-    assert Counter(account for _, account in found) == dict.fromkeys(range(20), 15)
-    assert all(0 <= at <= there.seconds for at, _ in found)
+    assert Counter(account for _, account, _ in found) == dict.fromkeys(range(20), 15)
+    assert all(0 <= at <= there.seconds for at, _, _ in found)
 
 
 def test_by_day_most_messages_come_about_noon_and_few_about_midnight() -> None:
     there = setting(arrival=Arrival.DAYTIME, messages=500)
 
-    hours = Counter(int(at // 3_600) for at, _ in arrivals(there, random.Random(1)))
+    hours = Counter(int(at // 3_600) for at, _, _ in arrivals(there, random.Random(1)))
 
     assert hours[12] > 700
     assert 0 < hours[0] < 70
@@ -44,7 +44,7 @@ def test_by_day_most_messages_come_about_noon_and_few_about_midnight() -> None:
 def test_steady_messages_of_one_account_come_at_even_intervals() -> None:
     there = setting(accounts=1, messages=24, arrival=Arrival.STEADY)
 
-    times = [at for at, _ in arrivals(there, random.Random(1))]
+    times = [at for at, _, _ in arrivals(there, random.Random(1))]
 
     gaps = [later - earlier for earlier, later in pairwise(times)]
     assert gaps == [pytest.approx(3_600)] * 23

@@ -4,27 +4,82 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime
-from typing import assert_type
+from typing import assert_never, assert_type
+
+from aiolimiter import AsyncLimiter
 
 from xdm_async import (
     Account,
     App,
+    BudgetExhausted,
     BudgetState,
     Event,
     EventStream,
     Fields,
+    LoggingObserver,
     MessageCreate,
+    Notice,
     OAuth1,
     OAuth2,
+    Observer,
     Page,
     ParticipantsJoin,
     ParticipantsLeave,
+    Priority,
     Refused,
     SentMessage,
+    TooManyWaiting,
     UnknownEvent,
     User,
+    notices,
     plans,
 )
+
+
+class Dashboard:
+    """An observer is whatever has such a method."""
+
+    def on(self, notice: Notice) -> None:
+        match notice:
+            case notices.Queued() | notices.Sent():
+                print(notice.route, notice.user_id)
+            case notices.Waiting(budget, until):
+                assert_type(budget, str | None)
+                assert_type(until, datetime | None)
+            case notices.Granted(waited):
+                assert_type(waited, float)
+            case notices.Refused(status, again):
+                assert_type((status, again), tuple[int, bool])
+            case notices.Settled(status, took, error):
+                assert_type(status, int | None)
+                assert_type(took, float)
+                assert_type(error, str | None)
+            case notices.Refreshed(user_id):
+                assert_type(user_id, str)
+            case _:
+                assert_never(notice)
+
+
+async def wait(account: Account, observer: Observer) -> None:
+    pace = {Priority.BULK: AsyncLimiter(1, 2)}
+    settings = App(
+        reserve={Priority.BULK: 0.25}, pace=pace, max_waiting=(100, 1_000), observer=observer
+    )
+    async with settings as app:
+        assert_type(app.eta("944480690", "dm.write", 10, priority=Priority.BULK), float)
+    App(reserve=None, pace=AsyncLimiter(10, 1), observer=Dashboard())
+    App(observer=LoggingObserver())
+    bulk = account.using(priority=Priority.BULK, max_wait=3600, weight=2)
+    assert_type(bulk, Account)
+    try:
+        await bulk.send("1", "x")
+    except TooManyWaiting as full:
+        assert_type(full.retry_in, float)
+    except BudgetExhausted as spent:
+        assert_type(spent.budget, str)
+        assert_type(spent.owner, str)
+        assert_type(spent.retry_at, datetime | None)
+        assert_type(spent.max_wait, float | None)
 
 
 async def use(tokens: Mapping[str, str]) -> None:

@@ -12,7 +12,8 @@ from enum import Enum
 
 from .budget import Budget, Report
 from .cells import Cells
-from .server_clock import DRIFT, ServerClock
+from .hold import Hold
+from .server_clock import ServerClock
 
 GUARD = 1.0
 """Seconds after ``reset`` at which a window counts as closed: resets are floored, rounded or
@@ -75,17 +76,16 @@ class Bucket:
     __slots__ = (
         "_apart",
         "_cells",
-        "_hold_until",
+        "_hold",
         "_limit_sent",
         "_named_by",
         "_opened",
         "_probe_at",
         "_probes",
         "_ramp",
-        "_reset",
+        "_shuts",
         "_slides",
         "_state",
-        "_struck_at",
         "_unreflected",
         "budget",
         "closes",
@@ -96,7 +96,9 @@ class Bucket:
         "owner",
         "pending",
         "reported",
-        "strikes",
+        "reset",
+        "sure",
+        "tokens",
         "used",
     )
 
@@ -109,12 +111,16 @@ class Bucket:
         """The most that any report of this window has shown as gone."""
         self.pending = 0
         """Takes not yet ended, of any window."""
+        self.tokens = budget.limit - budget.headroom
+        """What is left, by the sum above; the states may still give less."""
+        self.reset = 0.0
+        """What the first report of the KNOWN window called its end."""
         self.closes = 0.0
-        """The end of the KNOWN window on the server's clock, as the latest report puts it."""
+        """The end of the KNOWN window on the server's clock, at the latest."""
+        self.sure = -INFINITY
+        """Until when ``tokens`` may be had without a question."""
         self.mine = 0
         """Of ``used``, what this bucket's own requests account for."""
-        self.strikes = 0
-        """Refusals in a row that no report explained, one a round trip."""
         self.reported = False
         """Whether any answer ever carried this budget's report."""
         self.doubted = False
@@ -122,7 +128,6 @@ class Bucket:
         self.merged: Bucket | None = None
         """The bucket that this one turned out to be; it counts for both."""
         self._state = State.COLD if budget.report is not None else State.ROLLING
-        self._reset = 0.0
         self._named_by = ""
         self._limit_sent = -INFINITY
         self._unreflected: list[float] | None = None
@@ -135,8 +140,10 @@ class Bucket:
         self._probes = 0
         self._probe_at = -INFINITY
         self._ramp = 1
-        self._hold_until = -INFINITY
-        self._struck_at = -INFINITY
+        self._hold: Hold | None = None
+        self._shuts = 0.0
+        """When, on our clock, a KNOWN window is surely over, as its last report had it."""
+        self._weigh()
 
     def __repr__(self) -> str:
         return (
@@ -171,16 +178,9 @@ class Bucket:
         return self._cells.total if self._cells is not None else 0
 
     @property
-    def tokens(self) -> int:
-        """What is left, by the sum above; the states may still give less."""
-        return (
-            self.limit
-            - self.budget.headroom
-            - self.used
-            - self.pending
-            - self.unreflected
-            - self.rolling
-        )
+    def strikes(self) -> int:
+        """Refusals in a row that no report explained, one a round trip."""
+        return self._hold.strikes if self._hold is not None else 0
 
     @property
     def idle(self) -> bool:
@@ -189,22 +189,28 @@ class Bucket:
 
     def turn(self, now: float, clock: ServerClock) -> None:
         """Let time do its part: close a window that is surely over, give rolling units back."""
+        hold = self._hold
+        if hold is not None and not hold.strikes and max(hold.until, hold.struck_at) < now - 60.0:
+            self._hold = None
+            self._weigh()
         if self._state is State.KNOWN:
             if clock.lower(now) >= self.closes + GUARD:
                 self._state = State.PROVISIONAL
                 self._close()
-        elif self._cells is not None:
+                self._weigh()
+        if self._cells is not None and self._cells.first_at <= now:
             self._cells.turn(now)
             if not self._cells:
                 self._cells = None
+            self._weigh()
 
     def ready_at(self, now: float, clock: ServerClock, round_trip: float) -> float:
         """When the next request may go: ``now`` or before if it may, infinity if only an answer
         can tell, else the moment to ask again.
         """
         self.turn(now, clock)
-        if self._hold_until > now:
-            return self._hold_until
+        if self._hold is not None and self._hold.until > now:
+            return self._hold.until
         if self.tokens < 1:
             if self._state is State.KNOWN:
                 return clock.sure_at(self.closes + GUARD, now)
@@ -232,11 +238,36 @@ class Bucket:
         """Whether it waits for nothing but the answer to a probe that is not yet overdue."""
         return 0 < self._at_once == self._probes and self.tokens > 0
 
+    def _weigh(self) -> None:
+        """Something has changed: sum up what is left, and until when that is beyond question."""
+        self.tokens = (
+            self.limit
+            - self.budget.headroom
+            - self.used
+            - self.pending
+            - self.unreflected
+            - self.rolling
+        )
+        if (
+            self._hold is not None
+            or self._at_once
+            or self.merged is not None
+            or self._opened == INFINITY
+            or self._unreflected
+            or self._apart is not None
+        ):
+            self.sure = -INFINITY
+        elif self._state is State.KNOWN:
+            self.sure = self._shuts
+        else:
+            self.sure = INFINITY
+
     # How a permit begins and ends
 
     def take(self, now: float) -> bool:
         """Hold one token; True when the request is a probe, which its end must say again."""
         self.pending += 1
+        self.tokens -= 1
         if self._opened == INFINITY:
             self._opened = now
         if not self._at_once:
@@ -245,9 +276,15 @@ class Bucket:
         self._probe_at = now
         return True
 
+    def take_again(self) -> None:
+        """The bytes of one permit left once more: the server may have counted that too."""
+        self.pending += 1
+        self.tokens -= 1
+
     def refund(self, probe: bool) -> None:
         """Provably nothing was sent: as if it had never been taken."""
         self.pending -= 1
+        self.tokens += 1
         self._probes -= probe
 
     def lose(self, probe: bool) -> None:
@@ -258,6 +295,7 @@ class Bucket:
         """A lost request is counted no later than this: from now on it is unreflected."""
         self.pending -= 1
         self._settle_unreported(now, probe=False)
+        self._weigh()
 
     def settle(
         self,
@@ -275,18 +313,39 @@ class Bucket:
         self.pending -= 1
         self._probes -= probe
         self.turn(received, clock)
-        if not refused and sent >= self._struck_at:
-            if self.strikes:
+        hold = self._hold
+        if not refused and (hold is None or sent >= hold.struck_at):
+            if hold is not None and hold.strikes:
                 self._opened = sent
-                self.strikes = 0
+                hold.strikes = 0
             if self._ramp < FULL:
                 self._ramp = min(FULL, self._ramp * 2)
+        finding = self._take_in(report, route, probe, refused, sent, received, date, clock)
+        if self._state is State.KNOWN:
+            self._shuts = clock.sure_at(self.closes + GUARD, received)
+        self._weigh()
+        return finding
+
+    def _take_in(
+        self,
+        report: Report | None,
+        route: str,
+        probe: bool,
+        refused: bool,
+        sent: float,
+        received: float,
+        date: float | None,
+        clock: ServerClock,
+    ) -> Finding:
+        """What the answer says about this budget, if anything."""
         if report is None:
             self._settle_unreported(received, probe)
             return Finding.NOTHING
         self.reported = True
         if report.limit is not None and sent >= self._limit_sent:
-            self.limit, self._limit_sent = report.limit, sent
+            self._limit_sent = sent
+            if report.limit != self.limit:
+                self.limit = report.limit
         gone = None
         if report.remaining is not None:
             limit = self.limit if report.limit is None else report.limit
@@ -304,7 +363,7 @@ class Bucket:
             self._roll(received, gone)
             return Finding.NOTHING
         if reset <= date - 1.0:
-            seen_out = self._state is State.KNOWN or abs(reset - self._reset) <= SAME
+            seen_out = self._state is State.KNOWN or abs(reset - self.reset) <= SAME
             if not seen_out:  # it never names a window that is open
                 self._roll(received, gone)
             return Finding.NOTHING
@@ -337,16 +396,16 @@ class Bucket:
         if refused and gone is not None and gone >= self.limit:
             self.hold(received, clock.sure_at(reset + GUARD, received) - received)
         if self._state is not State.KNOWN:
-            self._open(reset, gone, route, sent, received)
-        elif abs(reset - self._reset) <= SAME:
-            self.closes = max(self.closes, reset)
+            self._open(reset, gone, route, sent, received, clock)
+        elif abs(reset - self.reset) <= SAME:
+            self.closes = max(self.closes, self._latest_end(reset, received, clock))
             if self._apart:
                 self._apart.pop(route, None)
             self._reflect(gone, sent, received)
-        elif reset > self._reset and date > self._reset - SAME:
+        elif reset > self.reset and date > self.reset - SAME:
             self._close()
-            self._open(reset, gone, route, sent, received)
-        elif reset > self._reset or clock.upper(received) < reset - SAME:
+            self._open(reset, gone, route, sent, received, clock)
+        elif reset > self.reset or clock.upper(received) < reset - SAME:
             return self._two_windows(reset, gone, route, sent, received, date)
         if gone is not None and gone > self.mine + self.pending + self.unreflected:
             return Finding.SHARED
@@ -377,20 +436,36 @@ class Bucket:
             return Finding.APART
         return Finding.NOTHING
 
+    def _latest_end(self, reset: float, received: float, clock: ServerClock) -> float:
+        """The latest that a window can end which was open when this answer came, and is said to
+        end at ``reset``: no later than one window from then, however ``reset`` was rounded.
+        """
+        return min(reset, clock.upper(received) + self.budget.window)
+
     def _open(
-        self, reset: float, gone: int | None, route: str, sent: float, received: float
+        self,
+        reset: float,
+        gone: int | None,
+        route: str,
+        sent: float,
+        received: float,
+        clock: ServerClock,
     ) -> None:
-        """A window is named. What settled before this request was sent is in its numbers."""
-        late = [t for t in self._unreflected or () if t >= sent]
+        """A window is named. What settled before this request was sent is in its numbers, if it
+        tells any.
+        """
+        covers = sent if gone is not None else -INFINITY
+        late = [t for t in self._unreflected or () if t >= covers]
         covered = self.unreflected + self.rolling
         if self._cells is not None:
-            late.extend([received] * self._cells.since(sent))
+            late.extend([received] * self._cells.since(covers))
             self._cells = None
         self.mine = 1 + covered - len(late)
         if gone is None:
             late.append(received)
         self._unreflected = late or None
-        self._state, self._reset, self.closes = State.KNOWN, reset, reset
+        self._state, self.reset = State.KNOWN, reset
+        self.closes = self._latest_end(reset, received, clock)
         self._named_by, self._apart = route, None
         self.used = gone or 0
 
@@ -460,55 +535,107 @@ class Bucket:
         refusal came with reports that have something left: then a long budget that no header
         shows is spent, and asking often is useless. ``at_least`` is a ``Retry-After``.
         """
-        if sent >= self._struck_at:
-            self.strikes += 1
-            self._struck_at = now
+        hold = self._hold
+        if hold is None:
+            hold = self._hold = Hold()
+        if sent >= hold.struck_at:
             self._ramp = 1
-            hold = self._hold(visible) * (0.5 + spread / 2.0)
-            until = now + hold
-            if visible and now + 1.0 < self._opened + self.budget.window * (1.0 + DRIFT) < until:
-                until = self._opened + self.budget.window * (1.0 + DRIFT)
-            self._hold_until = max(self._hold_until, until)
+            hold.strike(
+                self.budget.window,
+                now,
+                spread,
+                opened=self._opened,
+                visible=visible,
+                reported=self.reported,
+            )
         self.hold(now, at_least)
+
+    def doubt(self) -> None:
+        """The plan was caught wrong about a sibling: draw with care where no header confirms."""
+        self.doubted = True
+        self._weigh()
 
     def slow_down(self) -> None:
         """Refused, and this one may be why: start again with one at a time."""
         self._ramp = 1
+        self._weigh()
 
     def hold(self, now: float, seconds: float) -> None:
         """The server asked for a pause (``Retry-After``): nothing goes before it is over."""
-        self._hold_until = max(self._hold_until, now + seconds)
-
-    def _hold(self, visible: bool) -> float:
-        """1, 2, 4 … s up to window / 24, at least 900 s. A day's budget that is spent behind
-        healthy reports is asked for less and less often, so that a day costs a dozen refusals.
-        """
-        window = self.budget.window
-        if visible and window > 900.0 and not self.reported and self.strikes > 1:
-            return float(min(2.0 * 5.0 ** min(self.strikes - 1, 20), window))
-        cap = min(window, max(900.0, window / 24.0))
-        return float(min(2.0 ** min(self.strikes - 1, 40), cap))
+        if self._hold is None:
+            self._hold = Hold()
+        self._hold.until = max(self._hold.until, now + seconds)
+        self._weigh()
 
     def spent(self, now: float, clock: ServerClock) -> bool:
         """Whether it has no token, and time will tell when it has one again."""
         self.turn(now, clock)
-        if self._hold_until > now:
+        if self._hold is not None and self._hold.until > now:
             return True
         return self.tokens < 1 and (self._state is State.KNOWN or bool(self._cells))
+
+    # What is kept of it for the more urgent, and when there will be more
+
+    def kept(self, share: float, now: float, clock: ServerClock) -> float:
+        """How many tokens are kept from those who may not touch this share of a whole window.
+
+        The share melts with what is still to come of the window; where units come back one by
+        one, with the time to the next.
+        """
+        if self._state is State.KNOWN:
+            to_come = clock.sure_at(self.closes + GUARD, now) - now
+        elif self._cells:
+            to_come = max(self._cells.first_at - now, self.budget.window / 64.0)
+        else:
+            to_come = self.budget.window
+        return share * self.limit * min(1.0, to_come / self.budget.window)
+
+    def spare_at(self, share: float, now: float, clock: ServerClock) -> float:
+        """When there is a token beyond what is `kept`: ``now``, or the moment to ask again."""
+        if self.tokens > self.kept(share, now, clock):
+            return now
+        # The part of the window at whose beginning just the tokens that there are would be kept.
+        part = self.tokens / (share * self.limit) * self.budget.window
+        if self._state is State.KNOWN:
+            at = clock.sure_at(self.closes + GUARD, now) - part
+        elif self._cells:
+            at = self._cells.first_at
+            if part > self.budget.window / 64.0:
+                at -= part
+        else:
+            return INFINITY  # nothing counts: what is pending takes it all
+        return max(at, now) + 1e-3
+
+    def nth_at(self, n: int, now: float, clock: ServerClock) -> float:
+        """When the n-th token from now can be had at the earliest, if nobody else takes any."""
+        self.turn(now, clock)
+        start = now if self._hold is None else max(now, self._hold.until)
+        missing = n - max(0, self.tokens)
+        if missing <= 0:
+            return start
+        full = max(1, self.limit - self.budget.headroom)
+        window = self.budget.window
+        if self._state is State.KNOWN:
+            closes = clock.sure_at(self.closes + GUARD, now)
+            return max(start, closes + (missing - 1) // full * window)
+        if self._cells and missing <= self.rolling:
+            return max(start, self._cells.back_at(missing))
+        return start + ((missing - self.rolling - 1) // full + 1) * window
 
     # What turned out to be one budget
 
     def absorb(self, other: Bucket) -> None:
         """``other`` is this same budget of the server's: count for both from now on."""
-        other.merged = self
+        other.merged, other.sure = self, -INFINITY
         self.pending += other.pending
         self.mine += other.mine
         self.used = max(self.used, other.used)
         self._probes += other._probes
         self.doubted |= other.doubted
-        self.strikes = max(self.strikes, other.strikes)
-        self._struck_at = max(self._struck_at, other._struck_at)
-        self._hold_until = max(self._hold_until, other._hold_until)
+        if other._hold is not None:
+            if self._hold is None:
+                self._hold = Hold()
+            self._hold.absorb(other._hold)
         self._opened = min(self._opened, other._opened)
         if self._limit_sent < other._limit_sent:
             self.limit, self._limit_sent = other.limit, other._limit_sent
@@ -523,6 +650,7 @@ class Bucket:
         elif other._cells is not None:
             self._cells = self._cells or Cells(self.budget.window)
             other._cells.move_to(self._cells)
+        self._weigh()
 
     # When it may be forgotten, and when it opens, for those who show it
 
@@ -531,7 +659,7 @@ class Bucket:
         self.turn(now, clock)
         if self.pending:
             return now + LOST_AFTER
-        at = max(now, self._hold_until)
+        at = now if self._hold is None else max(now, self._hold.until)
         if self._state is State.KNOWN:
             at = max(at, clock.sure_at(self.closes + GUARD, now))
         if self._cells:
@@ -540,6 +668,57 @@ class Bucket:
 
     def opens_at(self, now: float) -> float | None:
         """The moment on our clock that a hold ends or a rolling unit comes back, if any."""
-        if self._hold_until > now:
-            return self._hold_until
+        if self._hold is not None and self._hold.until > now:
+            return self._hold.until
         return self._cells.first_at if self._cells else None
+
+
+def settle_plainly(
+    buckets: tuple[Bucket, ...], reports: tuple[Report, ...], received: float
+) -> int:
+    """Settle takes that were no probes, as long as a good answer only moves numbers: what
+    `Bucket.settle` comes to, with the bucket's report or rightly without.
+
+    Returns how many buckets are settled, the first ones; -1 where that is all of them and every
+    report was about one of them.
+    """
+    # Written out, and not as methods, since every answer comes through here.
+    done = told = 0
+    count = len(reports)
+    for bucket in buckets:
+        sure = bucket.sure
+        if sure == INFINITY:
+            cells = bucket._cells
+            if cells is None or received >= cells.until:
+                return done
+            if told < count and reports[told].family == bucket.budget.report:
+                return done
+            cells.latest += 1
+        else:
+            if told == count:
+                return done
+            report = reports[told]
+            limit, remaining = report.limit, report.remaining
+            if (
+                limit is None
+                or remaining is None
+                or report.reset != bucket.reset
+                or limit != bucket.limit
+                or report.family != bucket.budget.report
+                or sure == -INFINITY
+            ):
+                return done
+            gone, used = limit - remaining, bucket.used
+            if gone > used:
+                if gone > bucket.mine + bucket.pending:
+                    return done
+                if gone > used + 1:
+                    bucket.tokens += used - gone + 1
+                bucket.used = gone
+            else:
+                bucket.tokens += 1
+            bucket.mine += 1
+            told += 1
+        bucket.pending -= 1
+        done += 1
+    return -1 if told == count else done

@@ -20,11 +20,12 @@ class ServerClock:
     ``lower(now) <= the server's time <= upper(now)``.
     """
 
-    __slots__ = ("_at", "_high", "_low", "known")
+    __slots__ = ("at", "high", "known", "low")
 
     def __init__(self) -> None:
         self.known = False
-        self._low = self._high = self._at = 0.0
+        # The server's time minus ours at the moment ``at``.
+        self.low = self.high = self.at = 0.0
 
     def observe(self, date: float, sent: float, received: float) -> None:
         """Learn from an answer that carried ``date``: the interval can only get narrower.
@@ -33,24 +34,24 @@ class ServerClock:
         """
         low, high = date - received, date + 1.0 - sent + (received - sent) * DRIFT
         if self.known:
-            slack = abs(received - self._at) * DRIFT
-            narrow_low, narrow_high = max(low, self._low - slack), min(high, self._high + slack)
+            slack = abs(received - self.at) * DRIFT
+            narrow_low, narrow_high = max(low, self.low - slack), min(high, self.high + slack)
             if narrow_low <= narrow_high:
                 low, high = narrow_low, narrow_high
-        self._low, self._high, self.known = low, high, True
-        self._at = received
+        self.low, self.high, self.known = low, high, True
+        self.at = received
 
     def lower(self, now: float) -> float:
         """The earliest that it can be on the server; minus infinity while nothing is known."""
         if not self.known:
             return float("-inf")
-        return now + self._low - abs(now - self._at) * DRIFT
+        return now + self.low - abs(now - self.at) * DRIFT
 
     def upper(self, now: float) -> float:
         """The latest that it can be on the server; infinity while nothing is known."""
         if not self.known:
             return float("inf")
-        return now + self._high + abs(now - self._at) * DRIFT
+        return now + self.high + abs(now - self.at) * DRIFT
 
     def sure_at(self, instant: float, now: float) -> float:
         """When, on our clock, the server will surely have reached ``instant``; never before now."""

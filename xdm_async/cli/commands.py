@@ -20,8 +20,19 @@ from typing import Annotated
 import typer
 
 from ..budgets import plans
+from ..budgets.priority import RESERVE, Priority
 from ..errors import InvalidPlan
-from ..simulation import TABLES, Arrival, Result, Setting, Simulation, Table, svg
+from ..simulation import (
+    TABLES,
+    Arrival,
+    Part,
+    Result,
+    Setting,
+    Simulation,
+    Table,
+    parse_mix,
+    svg,
+)
 from . import demo as demos
 from . import serve
 from . import simulate as simulations
@@ -179,6 +190,20 @@ def simulate(
     arrival: Annotated[
         Arrival, typer.Option(help="How the messages of each account arrive over the hours.")
     ] = Arrival.BURST,
+    mix: Annotated[
+        str | None,
+        typer.Option(
+            metavar="PARTS",
+            help="How urgent they are, in parts with commas between: bulk=0.9:burst, "
+            "interactive=10%:steady. Each is bulk, normal or interactive, its share of each "
+            "account's messages, and its --arrival where that is another. The shares sum to 1. "
+            "Without it all are normal.",
+        ),
+    ] = None,
+    reserve: Annotated[
+        bool,
+        typer.Option(help="Let the less urgent leave some of an app's budget to the more urgent."),
+    ] = True,
     latency: Annotated[
         float, typer.Option(min=0, max=60, help="Seconds of a round trip, in the mean.")
     ] = 0.12,
@@ -213,6 +238,12 @@ def simulate(
         believed = plans.named(plan)
     except InvalidPlan as exc:
         raise typer.BadParameter(str(exc), param_hint="'--plan'") from None
+    parts: tuple[Part, ...] = (Part(Priority.NORMAL, 1.0, arrival),)
+    if mix is not None:
+        try:
+            parts = parse_mix(mix, arrival)
+        except ValueError as exc:
+            raise typer.BadParameter(str(exc), param_hint="'--mix'") from None
     if json_file not in (None, "-"):
         _check_writable(Path(json_file or ""))
     if svg_file is not None:
@@ -231,7 +262,8 @@ def simulate(
         foreign=foreign,
         clock_skew=clock_skew,
         seed=seed,
-        arrival=arrival,
+        mix=parts,
+        reserve=RESERVE if reserve else {},
     )
     return _simulate(setting, json_file, svg_file)
 

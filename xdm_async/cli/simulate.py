@@ -9,14 +9,15 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Protocol, Self, TextIO
 
 from rich.console import Console
 from rich.live import Live
 from rich.text import Text
 
-from ..simulation import Arrival, Result, Setting, Simulation, Timeline
+from ..budgets.priority import Priority
+from ..simulation import Arrival, Part, Result, Setting, Simulation, Timeline
 
 AT_ONCE = 2_000
 """Events between two looks at whether somebody wants it to stop."""
@@ -151,8 +152,28 @@ def title(setting: Setting) -> str:
     """What is simulated, in one line."""
     return (
         f"{setting.accounts:,} accounts, {setting.messages:,} messages each, "
-        f"{_ARRIVALS[setting.arrival]}"
+        f"{mix_words(setting.mix)}"
     )
+
+
+def mix_words(mix: Sequence[Part]) -> str:
+    """Of which parts the messages are, and how they arrive; briefly, if there are several."""
+    if len(mix) > 1:
+        total = sum(part.share for part in mix)
+        return ", ".join(
+            f"{100 * part.share / total:.3g} % {part.priority.name.lower()} ({part.arrival})"
+            for part in mix
+        )
+    urgency = "" if mix[0].priority is Priority.NORMAL else f"{mix[0].priority.name.lower()}, "
+    return urgency + _ARRIVALS[mix[0].arrival]
+
+
+def reserve_words(reserve: Mapping[Priority, float]) -> str:
+    """What is kept of an app's budget, and from whom."""
+    kept = [f"{100 * share:g} % from {p.name.lower()}" for p, share in reserve.items() if share]
+    if not kept:
+        return "nothing of an app's budget is kept from anybody"
+    return f"of an app's budget {' and '.join(kept)}, melting as its window passes"
 
 
 def summary(setting: Setting, result: Result, wall_seconds: float) -> list[str]:
@@ -168,22 +189,30 @@ def summary(setting: Setting, result: Result, wall_seconds: float) -> list[str]:
     spent = f"the last answer came after {span(finish)}"
     if bound:
         spent += f"; the limits allow no less than {span(bound)}"
-        if setting.arrival is Arrival.BURST:
+        if all(part.arrival is Arrival.BURST for part in setting.mix):
             spent += f", of which it is {finish / bound:.4f} times"
     agrees = "has the server's limits" if result.right_plan else "is NOT what the server counts by"
-    facts = {
-        "accounts": title(setting),
-        "plan": f"{setting.plan.name!r}, which {agrees}",
-        "messages": messages,
-        "requests": requests,
-        "time": spent,
-        "waits": f"half of them at most {span(result.wait_p50)}, "
-        f"99 % at most {span(result.wait_p99)}",
-        "fairness": f"{result.jain:.4f} by Jain's index (1 is equal shares)",
-        "computed": f"{setting.hours:g} hours in {wall_seconds:.1f} s",
-    }
-    lines = [f"{name:<10}{fact}" for name, fact in facts.items()]
-    return lines + log_rows(result)
+    facts = [
+        ("accounts", title(setting)),
+        ("plan", f"{setting.plan.name!r}, which {agrees}"),
+        ("messages", messages),
+        ("requests", requests),
+        ("reserve", reserve_words(setting.reserve)),
+        ("time", spent),
+        *(("waits", words) for words in wait_words(result)),
+        ("fairness", f"{result.jain:.4f} by Jain's index (1 is equal shares)"),
+        ("computed", f"{setting.hours:g} hours in {wall_seconds:.1f} s"),
+    ]
+    return [f"{name:<10}{fact}" for name, fact in facts] + log_rows(result)
+
+
+def wait_words(result: Result) -> list[str]:
+    """How long messages waited, a line for each priority there is."""
+    return [
+        f"{priority.name.lower()}: half of {waits.count:,} at most {span(waits.p50)}, "
+        f"99 % at most {span(waits.p99)}"
+        for priority, waits in result.waits.items()
+    ]
 
 
 def log_rows(result: Result) -> list[str]:

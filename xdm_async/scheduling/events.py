@@ -54,6 +54,8 @@ class Settle:
     retry_after: float = 0.0
     repeated: int = 0
     """How often the bytes left beyond the first time, each of which the server may have counted."""
+    settled: int = 0
+    """How many of the permit's buckets have taken the answer in already (`Machine.conclude`)."""
 
 
 @attrs.define(eq=False)
@@ -84,6 +86,21 @@ class Drop:
 
 
 @attrs.define(eq=False)
+class Exhaust:
+    """This ticket will not be granted: its deadline comes before its turn, or the line is full.
+
+    It is done, and nothing was sent. ``ready_in`` is in how many seconds the next request of its
+    kind could go, as far as is known; ``full`` says that the line is full.
+    """
+
+    ticket: Ticket
+    budget: str
+    owner: str
+    ready_in: float
+    full: bool = False
+
+
+@attrs.define(eq=False)
 class Say:
     """A line for the log."""
 
@@ -91,7 +108,7 @@ class Say:
     text: str
 
 
-Action = Go | Drop | Say
+Action = Go | Drop | Exhaust | Say
 
 
 @attrs.frozen

@@ -1,23 +1,30 @@
-"""Flows: who waits for what, and who goes next among those who may.
+"""Flows: who waits for what, and in which order those of one account leave.
 
-A *flow* is one account drawing on one group of budgets; its tickets leave first come, first
-served. A *pool* is all flows that share the same budgets of the app; among those that are ready
-the one that has been served least goes first, and what is scarce is kept for those who have been
-served less and will be ready with the next answer. Nothing here knows the time or a budget's sums:
-`xdm_async.scheduling.machine` asks the buckets, and puts flows where the answers say.
+A *flow* is one account drawing on one group of budgets. Its tickets leave by priority, and first
+come, first served among equals; now and then a less urgent one goes before, so that nobody waits
+for ever. The order between flows is the pool's (`xdm_async.scheduling.pool`). Nothing here knows
+the time or a budget's sums: `xdm_async.scheduling.machine` asks the buckets, and puts flows where
+the answers say.
 """
 
 from __future__ import annotations
 
-import heapq
-from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from enum import IntEnum
+from typing import TYPE_CHECKING
 
 from ..budgets.bucket import Bucket
+from ..budgets.priority import Priority
 
-CATCH_UP = 16
-"""How many requests a flow that was idle may be behind the others, and so ahead in line."""
+if TYPE_CHECKING:
+    from .pool import Pool
+
+INFINITY = float("inf")
+
+SERVICE = 1_000_000
+"""What one grant of weight 1 adds to a flow's attained service."""
+IN_A_ROW = 16
+"""Grants of one priority after which the next lower one that waits gets one."""
 
 
 class Stage(IntEnum):
@@ -29,6 +36,9 @@ class Stage(IntEnum):
     DONE = 3
 
 
+_WAITING = Stage.WAITING
+
+
 class Ticket:
     """One request's place in line, and while it is granted its permit.
 
@@ -38,9 +48,12 @@ class Ticket:
 
     __slots__ = (
         "buckets",
+        "cost",
+        "deadline",
         "flow",
         "following",
         "previous",
+        "priority",
         "probes",
         "route",
         "sink",
@@ -48,16 +61,29 @@ class Ticket:
         "user_id",
     )
 
-    def __init__(self, user_id: str, route: str) -> None:
+    def __init__(
+        self,
+        user_id: str,
+        route: str,
+        priority: Priority = Priority.NORMAL,
+        weight: float = 1.0,
+        deadline: float = INFINITY,
+    ) -> None:
         self.user_id = user_id
         self.route = route
-        self.stage = Stage.WAITING
-        self.buckets: tuple[Bucket, ...] = ()
+        self.priority = priority
+        self.cost = SERVICE if weight == 1.0 else max(1, round(SERVICE / weight))
+        """What it adds to its flow's attained service: with weight 2 it counts half."""
+        self.deadline = deadline
+        """When it is not wanted any more if it has not been granted."""
+        self.stage = _WAITING
         self.probes = 0
-        self.flow: Flow | None = None
-        self.previous: Ticket | None = None
-        self.following: Ticket | None = None
         self.sink: object = None
+        # From when it asks, is in line, or is granted; until then they are not there at all.
+        self.flow: Flow
+        self.previous: Ticket | None
+        self.following: Ticket | None
+        self.buckets: tuple[Bucket, ...]
 
     def __repr__(self) -> str:
         return f"<Ticket {self.route} of {self.user_id}: {self.stage.name.lower()}>"
@@ -74,22 +100,39 @@ class Place(IntEnum):
     """One of its own buckets gives nothing until a moment, or until an answer."""
 
 
+class Line:
+    """The waiting tickets of one flow and one priority, in order of arrival."""
+
+    __slots__ = ("count", "first", "last", "priority", "run")
+
+    def __init__(self, priority: Priority) -> None:
+        self.priority = priority
+        self.first: Ticket | None = None
+        self.last: Ticket | None = None
+        self.count = 0
+        self.run = 0
+        """Grants since the next lower line last had one, while that waited."""
+
+
 class Flow:
-    """The waiting tickets of one account for one group of budgets, in order of arrival."""
+    """The waiting tickets of one account for one group of budgets.
+
+    Always true: ``lines`` holds those with someone in them, the most urgent first; ``waiting`` is
+    how many tickets that is.
+    """
 
     __slots__ = (
         "blocker",
         "buckets",
         "due",
         "expected",
-        "first",
         "group",
-        "in_flight",
-        "last",
+        "lines",
         "own",
         "owner",
         "place",
         "pool",
+        "rank",
         "served",
         "waiting",
     )
@@ -101,12 +144,12 @@ class Flow:
         self.own = 0
         """How many of ``buckets`` are the account's own; they come first."""
         self.pool: Pool
-        self.first: Ticket | None = None
-        self.last: Ticket | None = None
+        self.lines: Sequence[Line] = ()
         self.waiting = 0
-        self.in_flight = 0
         self.served = 0
-        """Attained service: grants so far, as the pool compares them."""
+        """Attained service, as the pool compares it."""
+        self.rank = Priority.BULK
+        """While READY: in which of the pool's lines."""
         self.place = Place.IDLE
         self.due = 0.0
         self.expected = False
@@ -116,8 +159,13 @@ class Flow:
     def __repr__(self) -> str:
         return (
             f"<Flow {self.group} of {self.owner.user_id}: {self.place.name.lower()}, "
-            f"{self.waiting} waiting, {self.in_flight} in flight>"
+            f"{self.waiting} waiting>"
         )
+
+    @property
+    def urgency(self) -> Priority:
+        """The highest priority that waits here; somebody does."""
+        return self.lines[0].priority
 
     def park(self, due: float) -> None:
         """Its own buckets give nothing until ``due``, or until an answer."""
@@ -134,157 +182,129 @@ class Flow:
             self.pool.expect(self, -1)
 
     def append(self, ticket: Ticket) -> None:
-        """Join the end of the line."""
+        """Join the end of the line of its priority."""
+        line = self._line(ticket.priority)
         ticket.flow, ticket.stage = self, Stage.WAITING
-        ticket.previous, ticket.following = self.last, None
-        if self.last is None:
-            self.first = ticket
-            self.pool.waiting += 1
+        ticket.previous, ticket.following = line.last, None
+        if line.last is None:
+            line.first = ticket
         else:
-            self.last.following = ticket
-        self.last = ticket
-        self._count(1)
+            line.last.following = ticket
+        line.last = ticket
+        self._count(line, 1)
 
     def push_front(self, ticket: Ticket) -> None:
-        """Back to the front of the line: it has been granted before those who wait."""
+        """Back to the front of its line: it has been granted before those who wait."""
+        line = self._line(ticket.priority)
         ticket.flow, ticket.stage = self, Stage.WAITING
-        ticket.previous, ticket.following = None, self.first
-        if self.first is None:
-            self.last = ticket
-            self.pool.waiting += 1
+        ticket.previous, ticket.following = None, line.first
+        if line.first is None:
+            line.last = ticket
         else:
-            self.first.previous = ticket
-        self.first = ticket
-        self._count(1)
+            line.first.previous = ticket
+        line.first = ticket
+        self._count(line, 1)
 
     def remove(self, ticket: Ticket) -> None:
         """Leave the line, from wherever in it; O(1)."""
+        line = self._line(ticket.priority)
         if ticket.previous is None:
-            self.first = ticket.following
+            line.first = ticket.following
         else:
             ticket.previous.following = ticket.following
         if ticket.following is None:
-            self.last = ticket.previous
+            line.last = ticket.previous
         else:
             ticket.following.previous = ticket.previous
         ticket.previous = ticket.following = None
-        self._count(-1)
-        if self.first is None:
-            self.pool.waiting -= 1
+        self._count(line, -1)
 
-    def _count(self, change: int) -> None:
-        self.waiting += change
-        if self.expected:
-            self.pool.expected_waiting += change
+    def choose(self, allowed: Sequence[bool]) -> Ticket | None:
+        """Who goes next of those whose priority may go now; nobody before the most urgent does,
+        but for a less urgent one after so many in a row.
+        """
+        if not self.lines or not allowed[self.lines[0].priority]:
+            return None
+        chosen = self.lines[0]
+        for lower in self.lines[1:]:
+            if chosen.run < IN_A_ROW or not allowed[lower.priority]:
+                break
+            chosen = lower
+        return chosen.first
+
+    def served_one(self, ticket: Ticket) -> None:
+        """This ticket leaves the line and is granted."""
+        lines = self.lines
+        if len(lines) > 1:
+            for line in lines:
+                if line.priority > ticket.priority:
+                    line.run = 0
+                elif line.priority == ticket.priority and line is not lines[-1]:
+                    line.run += 1
+        self.remove(ticket)
+        self.served += ticket.cost
+
+    def ahead_of(self, priority: Priority) -> int:
+        """How many would go before one more ticket of this priority."""
+        return sum(line.count for line in self.lines if line.priority >= priority)
 
     def tickets(self) -> Iterator[Ticket]:
-        """Those who wait, in order; the line may be changed meanwhile."""
-        ticket = self.first
-        while ticket is not None:
-            following = ticket.following
-            yield ticket
-            ticket = following
+        """Those who wait, the most urgent first; the lines may be changed meanwhile."""
+        for line in tuple(self.lines):
+            ticket = line.first
+            while ticket is not None:
+                following = ticket.following
+                yield ticket
+                ticket = following
+
+    def _line(self, priority: Priority) -> Line:
+        for line in self.lines:
+            if line.priority == priority:
+                return line
+        line = Line(priority)
+        self.lines = sorted((*self.lines, line), key=_most_urgent_first)
+        return line
+
+    def _count(self, line: Line, change: int) -> None:
+        line.count += change
+        self.waiting += change
+        self.owner.waiting += change
+        if self.waiting == change:
+            self.pool.waiting += 1
+        elif not self.waiting:
+            self.pool.waiting -= 1
+        if self.expected:
+            self.pool.expected_waiting += change
+        if not line.count:
+            self.lines = [other for other in self.lines if other is not line] or ()
+
+
+def _most_urgent_first(line: Line) -> int:
+    return -line.priority
 
 
 class Owner:
-    """One account: its buckets by budget name, its flows by group."""
+    """One account: its flows, and through them its buckets."""
 
-    __slots__ = ("buckets", "due", "flows", "parked", "user_id")
+    __slots__ = ("due", "flows", "parked", "user_id", "waiting")
 
     def __init__(self, user_id: str) -> None:
         self.user_id = user_id
-        self.buckets: dict[str, Bucket] = {}
-        self.flows: dict[str, Flow] = {}
+        self.flows: tuple[Flow, ...] = ()
         self.parked = 0
         """How many of the flows are parked."""
-        self.due = 0.0
-        """When it is next looked at for being forgotten; 0 where that is not planned."""
-
-
-class Pool:
-    """The ready flows that share the same buckets of the app, least served first.
-
-    ``expected`` counts the flows that only wait for an answer on its way (a probe's): without a
-    share kept for them, those whose answer came first would take all that is left.
-    """
-
-    __slots__ = (
-        "_floor",
-        "_levels",
-        "_order",
-        "buckets",
-        "due",
-        "expected",
-        "expected_served",
-        "expected_waiting",
-        "shut",
-        "waiting",
-    )
-
-    def __init__(self, buckets: tuple[Bucket, ...]) -> None:
-        self.buckets = buckets
         self.waiting = 0
-        """How many flows of this pool have someone waiting."""
-        self.shut = False
-        """Whether a bucket of the app gives nothing while flows are ready."""
-        self.due = 0.0
-        self.expected = 0
-        self.expected_served = 0
-        self.expected_waiting = 0
-        self._levels: dict[int, deque[Flow]] = {}
-        self._order: list[int] = []
-        self._floor = 0
+        """How many tickets wait in them."""
+        self.due = 0
+        """In which round it is looked at for being forgotten; 0 where that is not planned."""
 
-    def __bool__(self) -> bool:
-        return bool(self._order)
+    def flow(self, group: str) -> Flow | None:
+        """Its flow for a group of budgets, if there is one."""
+        for flow in self.flows:
+            if flow.group == group:
+                return flow
+        return None
 
-    def welcome(self, flow: Flow) -> None:
-        """A flow that was idle does not bring more than a little credit along."""
-        flow.served = max(flow.served, self._floor - CATCH_UP)
-
-    def pass_by(self, flow: Flow) -> None:
-        """A flow is served at once, since nobody is in line: as if pushed and popped."""
-        self.welcome(flow)
-        self._floor = max(self._floor, flow.served)
-        flow.served += 1
-
-    def push(self, flow: Flow, *, first: bool = False) -> None:
-        """A flow is ready: behind its equals, or back before them where it was just popped."""
-        flow.place = Place.READY
-        level = self._levels.get(flow.served)
-        if level is None:
-            level = self._levels[flow.served] = deque()
-            heapq.heappush(self._order, flow.served)
-        if first:
-            level.appendleft(flow)
-        else:
-            level.append(flow)
-
-    def pop(self) -> Flow:
-        """The flow that has been served least, and among equals the one that is ready longest."""
-        served = self._order[0]
-        level = self._levels[served]
-        flow = level.popleft()
-        if not level:
-            heapq.heappop(self._order)
-            del self._levels[served]
-        if served > self._floor:
-            self._floor = served
-        return flow
-
-    def expect(self, flow: Flow, sign: int) -> None:
-        """Begin (+1) or cease (-1) to keep a share for a flow."""
-        flow.expected = sign > 0
-        self.expected += sign
-        self.expected_served += sign * flow.served
-        self.expected_waiting += sign * flow.waiting
-
-    def kept_from(self, flow: Flow) -> int:
-        """Tokens of the app that this flow may not touch: what brings the expected ones level."""
-        behind = self.expected * flow.served - self.expected_served
-        return max(0, min(behind, self.expected_waiting))
-
-    @property
-    def tokens(self) -> int:
-        """What the scarcest of the app's buckets has left."""
-        return min(bucket.tokens for bucket in self.buckets)
+    def buckets(self) -> dict[str, Bucket]:
+        """Its own buckets by budget name: those of its flows."""
+        return {b.budget.name: b for flow in self.flows for b in flow.buckets[: flow.own]}

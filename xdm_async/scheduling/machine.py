@@ -3,22 +3,22 @@
 Everything that is decided is decided here, at once, with the time passed in. The shell around it
 (`xdm_async.scheduling.scheduler`) brings events in, carries actions out, calls `Tick` at
 ``wake_at``, and decides nothing. Sums are in `xdm_async.budgets.bucket`, the order among those
-who wait in `xdm_async.scheduling.flows`, who exists and what draws on what in
-`xdm_async.scheduling.roster`, and whom to hold for a refusal that nothing explains in
-`xdm_async.scheduling.suspicion`.
+who wait in `xdm_async.scheduling.flows` and `.pool`, who exists and what draws on what in
+`.roster`, and what an answer teaches in `.answers`.
 """
 
 from __future__ import annotations
 
 import heapq
 import logging
-import random
-from collections.abc import Callable, Iterator
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Protocol
 
-from ..budgets.bucket import DOUBTED, LOST_AFTER, Bucket, Finding, State
-from ..budgets.budget import Budget, Plan, Report
+from ..budgets.bucket import LOST_AFTER, Bucket, State, settle_plainly
+from ..budgets.budget import Plan, Report
+from ..budgets.priority import RESERVE, Priority
 from ..budgets.server_clock import ServerClock
+from .answers import Answers, called
 from .events import (
     Action,
     Ask,
@@ -27,6 +27,7 @@ from .events import (
     Close,
     Drop,
     Event,
+    Exhaust,
     Go,
     Lose,
     Refund,
@@ -34,17 +35,36 @@ from .events import (
     Settle,
     Tick,
 )
-from .flows import Flow, Owner, Place, Pool, Stage, Ticket
-from .layout import fits
+from .flows import Flow, Owner, Place, Stage, Ticket
+from .forecast import Forecast
+from .forgetting import Forgetting
+from .pool import Pool
 from .roster import Roster
-from .suspicion import Suspicion
 
 AT_ONCE = 128
 """Grants in one step; the rest follow in the next, so that the event loop breathes."""
 LONG = 60.0
 """Seconds of waiting that are worth one line in the log."""
+SLOWEST = 5.0
+"""Seconds: an answer that took longer says nothing about how long they usually take."""
+MAX_WAITING = (10_000, 1_000_000)
+"""Who may wait, of one account and in all; more are turned away at once."""
 
 INFINITY = float("inf")
+_EVERYBODY = (True,) * len(Priority)
+_GRANTED, _DONE = Stage.GRANTED, Stage.DONE
+
+
+class Pacer(Protocol):
+    """Spreads requests over time, beyond what the budgets ask for."""
+
+    def ready_at(self, priority: Priority, now: float) -> float:
+        """When the next request of this priority may go; ``now`` or before if it may."""
+        ...
+
+    def take(self, priority: Priority) -> None:
+        """One goes."""
+        ...
 
 
 class Machine:
@@ -54,13 +74,23 @@ class Machine:
 
     - a permit is given for all buckets of its group in one step, or for none;
     - each permit ends exactly once: settled, lost or refunded;
-    - tickets of one flow are granted in the order they asked, and a refused one goes again first;
+    - tickets of one flow and priority are granted in the order they asked, and a refused one goes
+      again first;
     - a flow that is not ready holds no token of the app, and delays nobody;
     - if a token is there and a waiter may have it, it has been granted when ``step`` returns (or
       ``wake_at`` is now, where more than `AT_ONCE` go at once).
     """
 
-    def __init__(self, plan: Plan, *, app: str = "app", seed: int | None = None) -> None:
+    def __init__(
+        self,
+        plan: Plan,
+        *,
+        app: str = "app",
+        seed: int | None = None,
+        reserve: Mapping[Priority, float] = RESERVE,
+        max_waiting: tuple[int, int] = MAX_WAITING,
+        pacer: Pacer | None = None,
+    ) -> None:
         self.clock = ServerClock()
         self.wake_at = INFINITY
         """When `Tick` is due next."""
@@ -68,13 +98,21 @@ class Machine:
         self.in_flight = 0
         self.closed = False
         self.roster = Roster(plan, app)
-        self._suspicion = Suspicion(self.roster)
-        self._heap: list[tuple[float, int, Flow | Pool | Owner | Ticket]] = []
+        self._owners, self._routes = self.roster.owners, self.roster.layout.routes
+        self._reserve = tuple(reserve.get(priority, 0.0) for priority in Priority)
+        self._answers = Answers(self.roster, self.clock, seed)
+        self._blamed = self._answers.suspicion.blamed
+        self._forecast = Forecast(self.clock, self._reserve)
+        self._max_waiting = max_waiting
+        self._pacer = pacer
+        self._heap: list[tuple[float, int, Flow | Pool | Ticket | Forgetting]] = []
+        self._deadlines: list[tuple[float, int, Ticket]] = []
+        self._forgetting = Forgetting()
+        self._shut: set[Pool] = set()
+        """The pools where flows are in line and may not go."""
         self._serial = 0
         self._round_trip = 0.1
-        self._random = random.Random(seed)
         self._warned: dict[str, float] = {}
-        self._disbelieved: set[str] = set()
         self._out: list[Action] = []
         self._left = AT_ONCE
         self._handlers: dict[type, Callable[[Any, float], None]] = {
@@ -93,8 +131,89 @@ class Machine:
         self._out = out
         self._left = AT_ONCE
         self._handlers[type(event)](event, now)
-        self.wake_at = self._heap[0][0] if self._heap else INFINITY
+        at = self._heap[0][0] if self._heap else INFINITY
+        if self._deadlines and self._deadlines[0][0] < at:
+            at = self._deadlines[0][0]
+        self.wake_at = at
         return out
+
+    # The straight way, where nothing needs to be decided
+
+    def admit(self, ticket: Ticket, now: float) -> bool:
+        """What `Ask` comes to where nobody is in line and every bucket surely gives: whether the
+        ticket is granted. If it is not, nothing has happened, and the `Ask` is to be made.
+        """
+        try:
+            flows = self._owners[ticket.user_id].flows
+            group = self._routes[ticket.route]
+        except KeyError:
+            return False
+        for flow in flows:
+            if flow.group == group:
+                break
+        else:
+            return False
+        pool = flow.pool
+        if flow.place or now >= pool.fresh_until:
+            return False
+        kept = pool.kept[ticket.priority]
+        if kept and (pool.only is None or pool.only.tokens <= kept):
+            return False
+        buckets = flow.buckets
+        for bucket in buckets:
+            if bucket.tokens < 1 or now >= bucket.sure:
+                return False
+        for bucket in buckets:
+            bucket.tokens -= 1
+            bucket.pending += 1
+        served = flow.served
+        if served > pool.floor:  # as `Pool.pass_by` has it
+            pool.floor = served
+            flow.served = served + ticket.cost
+        else:
+            pool.pass_by(flow, ticket.cost)
+        ticket.flow = flow
+        ticket.buckets = buckets
+        ticket.stage = _GRANTED
+        self.in_flight += 1
+        return True
+
+    def conclude(
+        self,
+        ticket: Ticket,
+        sent: float,
+        received: float,
+        reports: tuple[Report, ...],
+        date: float | None,
+    ) -> int:
+        """What `Settle` comes to for a good answer that changes no bucket but its numbers, where
+        nobody waits for them: -1 where it was one. Else how many buckets have taken it in, and
+        the `Settle`, which says so, is to be made.
+        """
+        if (
+            ticket.stage is not _GRANTED
+            or ticket.probes
+            or date is None
+            or ticket.flow.owner.parked
+            or self._shut
+            or self._blamed
+        ):
+            return 0
+        clock = self.clock
+        if (
+            date - received > clock.low
+            or date + 1.0 - sent < clock.high
+            or received - clock.at > 1.0
+        ):
+            clock.observe(date, sent, received)
+        settled = settle_plainly(ticket.buckets, reports, received)
+        if settled >= 0:
+            return settled
+        if received - sent > self._round_trip:
+            self._round_trip += (min(received - sent, SLOWEST) - self._round_trip) / 8.0
+        ticket.stage = _DONE
+        self.in_flight -= 1
+        return -1
 
     # Events
 
@@ -105,85 +224,61 @@ class Machine:
             self._out.append(Drop(ticket))
             return
         flow = self.roster.flow(ticket)
-        if (
-            flow.place is Place.IDLE
-            and not flow.pool
-            and self._ready_at(flow, now) <= now
-            and not self._kept(flow)
-        ):
-            flow.pool.pass_by(flow)
+        if not flow.owner.due:
+            self._forget_later(flow.owner, now)
+        if flow.place is Place.IDLE and not flow.pool and self._at_once(flow, ticket, now):
+            flow.pool.pass_by(flow, ticket.cost)
             self._grant(flow, ticket, now)
             return
-        flow.append(ticket)
-        self.waiting += 1
-        if flow.place is Place.IDLE:
-            self._line_up(flow, now)
+        each, all_of_them = self._max_waiting
+        if flow.owner.waiting >= each or self.waiting >= all_of_them:
+            self._turn_away(flow, ticket, now, full=True)
+        elif ticket.deadline < INFINITY and self._too_late(flow, ticket, now):
+            self._turn_away(flow, ticket, now)
+        else:
+            flow.append(ticket)
+            self._join(flow, ticket, now)
 
     def _cancel(self, event: Cancel, now: float) -> None:
         ticket = event.ticket
         if ticket.stage is Stage.GRANTED:
             self._refund(Refund(ticket), now)
-        elif ticket.stage is Stage.WAITING and ticket.flow is not None:
-            flow = ticket.flow
-            flow.remove(ticket)
-            self.waiting -= 1
-            ticket.stage = Stage.DONE
-            if flow.first is None and flow.place is Place.PARKED:
-                flow.unpark()
-                self._forget_later(flow.owner, now)
+        elif ticket.stage is Stage.WAITING:
+            self._leave(ticket.flow, ticket)
 
     def _refund(self, event: Refund, now: float) -> None:
         ticket = event.ticket
-        for bucket, probe in self._end(ticket):
-            bucket.refund(probe)
+        self._end(ticket)
+        for index, bucket in enumerate(ticket.buckets):
+            bucket.real.refund(bool(ticket.probes >> index & 1))
         self._after(ticket, now)
 
     def _lose(self, event: Lose, now: float) -> None:
         ticket = event.ticket
-        for bucket, probe in self._end(ticket):
-            bucket.lose(probe)
+        self._end(ticket)
+        for index, bucket in enumerate(ticket.buckets):
+            bucket.real.lose(bool(ticket.probes >> index & 1))
         ticket.stage = Stage.LOST
         self._at(max(now, event.sent + LOST_AFTER), ticket)
         self._after(ticket, now)
 
     def _settle(self, event: Settle, now: float) -> None:
-        ticket, date = event.ticket, event.date
-        if date is not None:
-            self.clock.observe(date, event.sent, event.received)
-        self._round_trip += (event.received - event.sent - self._round_trip) / 8.0
-        reports = self._assign(ticket, event.reports, date)
-        findings = []
-        explained = False
-        for index, (bucket, probe) in enumerate(self._end(ticket)):
-            report = reports.get(index)
-            if event.repeated:
-                for _ in range(event.repeated):
-                    bucket.pending += 1
-                    self._settle_one(bucket, None, event, probe=False)
-            finding = self._settle_one(bucket, report, event, probe=probe)
-            if finding is not Finding.NOTHING and report is not None:
-                findings.append((finding, bucket, report))
-            if event.refused and report is not None and report.remaining == 0:
-                explained |= bucket.spent(now, self.clock)
-        self._doubt(ticket, reports)
-        if event.refused:
-            if not explained:
-                self._hold(ticket, reports, event, now)
-            elif event.retry_after:
-                for index in reports:
-                    ticket.buckets[index].real.hold(now, event.retry_after)
-        elif self._suspicion:
-            self._suspicion.acquit(ticket, event.sent)
-        self._learn(ticket, reports, event)
-        for finding, bucket, report in findings:
-            self._find(finding, bucket, report, event)
-        self._restore_order(now)
+        ticket = event.ticket
+        if event.date is not None:
+            self.clock.observe(event.date, event.sent, event.received)
+        trip = min(event.received - event.sent, SLOWEST)
+        self._round_trip += (trip - self._round_trip) / 8.0
+        self._end(ticket)
+        self._out.extend(self._answers.take_in(event, now))
+        self._line_up_stirred(now)
         if event.refused and not self.closed:
             flow = self.roster.flow(ticket)
-            flow.push_front(ticket)
-            self.waiting += 1
-            if flow.place is Place.IDLE:
-                self._line_up(flow, now)
+            soonest, _ = self._forecast.soonest(flow, ticket.priority, 1, now)
+            if soonest > ticket.deadline:
+                self._turn_away(flow, ticket, now)
+            else:
+                flow.push_front(ticket)
+                self._join(flow, ticket, now)
         elif event.refused:
             self._out.append(Drop(ticket))
         self._after(ticket, now)
@@ -198,40 +293,139 @@ class Machine:
                 if what.due == at:
                     what.due = 0.0
                     self._pump(what, now)
-            elif isinstance(what, Owner):
-                what.due = 0.0
-                self._forget(what, now)
-            else:
+            elif isinstance(what, Ticket):
                 self._expire(what, now)
+            else:
+                self._forget(now)
+        while self._deadlines and self._deadlines[0][0] <= now and self._left > 0:
+            ticket = heapq.heappop(self._deadlines)[2]
+            if ticket.stage is Stage.WAITING:
+                flow = ticket.flow
+                self._leave(flow, ticket)
+                self._turn_away(flow, ticket, now)
+                self._left -= 1
 
     def _close(self, event: Close, now: float) -> None:
         self.closed = True
+        for pool in self.roster.pools.values():
+            pool.kept_until = -INFINITY
+            pool.freshen()
         for owner in self.roster.owners.values():
-            for flow in owner.flows.values():
+            for flow in owner.flows:
                 for ticket in flow.tickets():
-                    flow.remove(ticket)
-                    self.waiting -= 1
-                    ticket.stage = Stage.DONE
+                    self._leave(flow, ticket)
                     self._out.append(Drop(ticket))
+
+    # Waiting
+
+    def _join(self, flow: Flow, ticket: Ticket, now: float) -> None:
+        """A ticket has come to the line of a flow."""
+        self.waiting += 1
+        if flow.place is Place.IDLE:
+            self._line_up(flow, now)
+        elif flow.place is Place.READY:
+            flow.pool.upgrade(flow)
+            self._pump(flow.pool, now)
+        if ticket.deadline < INFINITY and ticket.stage is Stage.WAITING:
+            if ticket.deadline <= now:
+                self._leave(flow, ticket)
+                self._turn_away(flow, ticket, now)
+            else:
+                self._serial += 1
+                heapq.heappush(self._deadlines, (ticket.deadline, self._serial, ticket))
+                self._sweep()
+
+    def _leave(self, flow: Flow, ticket: Ticket) -> None:
+        """A ticket gives its place up."""
+        flow.remove(ticket)
+        self.waiting -= 1
+        ticket.stage = Stage.DONE
+        if not flow.waiting and flow.place is Place.PARKED:
+            flow.unpark()
+
+    def _turn_away(self, flow: Flow, ticket: Ticket, now: float, *, full: bool = False) -> None:
+        """A ticket's turn comes too late for it, or the line is full."""
+        ticket.stage = Stage.DONE
+        ahead = flow.ahead_of(ticket.priority)
+        at, bucket = self._forecast.soonest(flow, ticket.priority, ahead + 1, now)
+        bucket = bucket or self._blocker(flow, ticket.priority, now)
+        if bucket is not None:
+            name, owner = bucket.budget.name, bucket.owner
+        elif self._pacer is not None:
+            name, owner = "pace", self.roster.app
+            at = max(now, self._pacer.ready_at(ticket.priority, now))
+        else:
+            name, owner = flow.group, ticket.user_id
+        self._out.append(Exhaust(ticket, name, owner, at - now, full))
+
+    def _too_late(self, flow: Flow, ticket: Ticket, now: float) -> bool:
+        """Whether even the earliest turn comes after a ticket's deadline."""
+        ahead = flow.ahead_of(ticket.priority)
+        return self._forecast.soonest(flow, ticket.priority, ahead + 1, now)[0] > ticket.deadline
+
+    def _blocker(self, flow: Flow, priority: Priority, now: float) -> Bucket | None:
+        found = self._forecast.blocker(flow, priority, now, self._round_trip)
+        if found is None and self._pacer is None and flow.buckets:
+            return flow.buckets[-1]  # others go first in what all of them share
+        return found
+
+    def _sweep(self) -> None:
+        """Let go of the deadlines of those who are gone, before they are most of them."""
+        if len(self._deadlines) > 2 * (self.waiting + self.in_flight) + 1000:
+            self._deadlines = [
+                entry for entry in self._deadlines if entry[2].stage <= Stage.GRANTED
+            ]
+            heapq.heapify(self._deadlines)
 
     # Granting
 
-    def _ready_at(self, flow: Flow, now: float) -> float:
-        """When all of its buckets, its own and the app's, may give."""
+    def _at_once(self, flow: Flow, ticket: Ticket, now: float) -> bool:
+        """Whether a ticket may go without getting in line."""
+        return (
+            self._own_ready_at(flow, now) <= now
+            and self._app_ready_at(flow.pool, now)[ticket.priority] <= now
+            and not self._kept(flow, ticket.priority)
+        )
+
+    def _own_ready_at(self, flow: Flow, now: float) -> float:
+        """When all of the account's own buckets may give."""
         latest = now
-        for bucket in flow.buckets:
+        for bucket in flow.buckets[: flow.own]:
+            if now < bucket.sure and bucket.tokens > 0:
+                continue
             at = bucket.ready_at(now, self.clock, self._round_trip)
             if at > latest:
                 latest, flow.blocker = at, bucket
         return latest
 
-    def _own_ready_at(self, flow: Flow, now: float) -> float:
+    def _app_ready_at(self, pool: Pool, now: float) -> list[float]:
+        """When the app's buckets, and the pacing, may give to each priority."""
         latest = now
-        for bucket in flow.buckets[: flow.own]:
-            at = bucket.ready_at(now, self.clock, self._round_trip)
-            if at > latest:
-                latest, flow.blocker = at, bucket
-        return latest
+        for bucket in pool.buckets:
+            latest = max(latest, bucket.ready_at(now, self.clock, self._round_trip))
+        times = [latest] * len(Priority)
+        if latest <= now:
+            self._keep(pool, times, now)
+        if self._pacer is not None and latest <= now:
+            for priority in Priority:
+                if times[priority] <= now:
+                    times[priority] = self._pacer.ready_at(priority, now)
+        return times
+
+    def _keep(self, pool: Pool, times: list[float], now: float) -> None:
+        """Work out what is kept of the app's tokens from the less urgent."""
+        kept = [0.0] * len(Priority)
+        fresh = -INFINITY if self._pacer is not None or self.closed else INFINITY
+        for priority in Priority:
+            share = self._reserve[priority]
+            if not share:
+                continue
+            for bucket in pool.buckets:
+                kept[priority] = max(kept[priority], bucket.kept(share, now, self.clock))
+                fresh = min(fresh, bucket.budget.window / 1024.0)
+                times[priority] = max(times[priority], bucket.spare_at(share, now, self.clock))
+        pool.kept, pool.kept_until = kept, now + fresh
+        pool.freshen()
 
     def _line_up(self, flow: Flow, now: float) -> None:
         """Put an idle flow that someone waits in where it belongs."""
@@ -243,6 +437,14 @@ class Machine:
         else:
             self._park(flow, at, now)
 
+    def _line_up_stirred(self, now: float) -> None:
+        """The roster has changed: line up whom that stirred."""
+        if self.roster.stirred:
+            stirred, self.roster.stirred = self.roster.stirred, []
+            for flow in stirred:
+                if flow.place is Place.IDLE and flow.waiting:
+                    self._line_up(flow, now)
+
     def _park(self, flow: Flow, at: float, now: float) -> None:
         flow.park(at)
         if at < INFINITY:
@@ -251,10 +453,12 @@ class Machine:
                 self._warn(flow.blocker, at, now)
 
     @staticmethod
-    def _kept(flow: Flow) -> bool:
+    def _kept(flow: Flow, priority: Priority) -> bool:
         """Whether what the app has left is kept for flows that have been served less."""
         pool = flow.pool
-        return bool(pool.expected) and pool.tokens <= pool.kept_from(flow)
+        if not pool.expected:
+            return False
+        return pool.tokens - pool.kept[priority] <= pool.kept_from(flow)
 
     def _revive(self, flow: Flow, now: float) -> None:
         """A parked flow's own buckets may give again: ask them."""
@@ -271,75 +475,118 @@ class Machine:
         """Grant to the ready flows of a pool until the app's buckets or the flows are done."""
         while pool:
             if self._left <= 0:
-                pool.due = now
-                self._at(now, pool)
+                self._shut_until(pool, now)
+                self._shut.discard(pool)  # no answer is waited for
                 return
-            latest, blocker = now, None
-            for bucket in pool.buckets:
-                at = bucket.ready_at(now, self.clock, self._round_trip)
-                if at > latest:
-                    latest, blocker = at, bucket
-            if latest > now:
-                pool.shut = True
-                if latest < INFINITY and pool.due != latest:
-                    pool.due = latest
-                    self._at(latest, pool)
-                    if latest - now > LONG and blocker is not None:
-                        self._warn(blocker, latest, now)
+            allowed: Sequence[bool] = _EVERYBODY
+            times: Sequence[float] = ()
+            if not self._plenty(pool, now):
+                times = self._app_ready_at(pool, now)
+                allowed = [at <= now for at in times]
+                if not any(allowed):
+                    self._wait_for(pool, times, now)
+                    return
+            flow = pool.pop(allowed)
+            if flow is None:
+                if not pool:
+                    break
+                self._wait_for(pool, times, now)
                 return
-            flow = pool.pop()
             if flow.pool is not pool:  # the layout changed while it was in line here
-                flow.pool.push(flow)
-                self._pump(flow.pool, now)
+                if flow.waiting:
+                    flow.pool.push(flow)
+                    self._pump(flow.pool, now)
+                else:
+                    flow.place = Place.IDLE
                 continue
-            ticket = flow.first
+            ticket = flow.choose(allowed)
             if ticket is None:
-                flow.place = Place.IDLE
-                self._forget_later(flow.owner, now)
+                if flow.waiting:  # the urgent one that it was in line for is gone
+                    pool.push(flow)
+                else:
+                    flow.place = Place.IDLE
                 continue
             at = self._own_ready_at(flow, now)
             if at > now:
                 self._park(flow, at, now)
                 continue
-            if self._kept(flow):
+            if self._kept(flow, ticket.priority):
                 pool.push(flow, first=True)
-                pool.shut = True
+                self._shut_until(pool, INFINITY)
                 return
-            flow.remove(ticket)
-            self.waiting -= 1
-            flow.served += 1
-            self._grant(flow, ticket, now)
-            if flow.first is None:
-                flow.place = Place.IDLE
-            else:
+            self._serve(flow, ticket, now)
+            while not pool and self._left > 0 and flow.waiting and self._plain(flow, now):
+                self._serve(flow, flow.lines[0].first, now)  # alone in line, and nothing to decide
+            if flow.waiting:
                 pool.push(flow)
-        pool.shut = False
+            else:
+                flow.place = Place.IDLE
+        if pool.shut:
+            pool.shut = False
+            self._shut.discard(pool)
+            pool.freshen()
+
+    def _wait_for(self, pool: Pool, times: Sequence[float], now: float) -> None:
+        """Those in line may not go: look again when the first of them may."""
+        at = min([times[p] for p in Priority if pool.in_line(p)], default=INFINITY)
+        self._shut_until(pool, at)
+        if LONG < at - now < INFINITY:
+            for bucket in pool.buckets:
+                if bucket.ready_at(now, self.clock, self._round_trip) > now + LONG:
+                    self._warn(bucket, at, now)
+
+    def _shut_until(self, pool: Pool, at: float) -> None:
+        pool.shut = True
+        pool.freshen()
+        self._shut.add(pool)
+        if at < INFINITY and pool.due != at:
+            pool.due = at
+            self._at(at, pool)
+
+    def _plenty(self, pool: Pool, now: float) -> bool:
+        """Whether the app surely has more than what is kept from anyone."""
+        if self._pacer is not None or now >= pool.kept_until:
+            return False
+        kept = max(pool.kept)
+        return all(now < bucket.sure and bucket.tokens > kept for bucket in pool.buckets)
+
+    def _plain(self, flow: Flow, now: float) -> bool:
+        """Whether the next in line may go without more being asked."""
+        if len(flow.lines) > 1 or flow.pool.expected or not self._plenty(flow.pool, now):
+            return False
+        return all(now < bucket.sure and bucket.tokens > 0 for bucket in flow.buckets)
+
+    def _serve(self, flow: Flow, ticket: Ticket | None, now: float) -> None:
+        """A ticket leaves the line with a permit."""
+        assert ticket is not None
+        flow.served_one(ticket)
+        self.waiting -= 1
+        self._grant(flow, ticket, now)
 
     def _grant(self, flow: Flow, ticket: Ticket, now: float) -> None:
         probes = 0
         for index, bucket in enumerate(flow.buckets):
-            if bucket.take(now):
+            if now < bucket.sure:
+                bucket.tokens -= 1
+                bucket.pending += 1
+            elif bucket.take(now):
                 probes |= 1 << index
+        if self._pacer is not None:
+            self._pacer.take(ticket.priority)
         ticket.flow, ticket.buckets, ticket.probes = flow, flow.buckets, probes
         ticket.stage = Stage.GRANTED
-        flow.in_flight += 1
         self.in_flight += 1
         self._left -= 1
         self._out.append(Go(ticket))
 
     # How a permit ends
 
-    def _end(self, ticket: Ticket) -> Iterator[tuple[Bucket, bool]]:
-        """Close a permit, once: its buckets, and for which of them it was a probe."""
+    def _end(self, ticket: Ticket) -> None:
+        """Close a permit, once."""
         if ticket.stage is not Stage.GRANTED:
             raise RuntimeError(f"{ticket!r} holds no permit")
-        assert ticket.flow is not None
         ticket.stage = Stage.DONE
-        ticket.flow.in_flight -= 1
         self.in_flight -= 1
-        probes = ticket.probes
-        for index, bucket in enumerate(ticket.buckets):
-            yield bucket.real, bool(probes >> index & 1)
 
     def _expire(self, ticket: Ticket, now: float) -> None:
         for bucket in ticket.buckets:
@@ -349,196 +596,104 @@ class Machine:
 
     def _after(self, ticket: Ticket, now: float) -> None:
         """A permit has ended: whoever waited for just that may go now."""
-        assert ticket.flow is not None
         owner = ticket.flow.owner
         if owner.parked:
-            for flow in list(owner.flows.values()):
+            for flow in owner.flows:
                 if flow.place is Place.PARKED:
                     self._revive(flow, now)
-        for pool in [pool for pool in self.roster.pools.values() if pool.shut]:
+        for pool in tuple(self._shut):
             self._pump(pool, now)
         if not owner.due:
             self._forget_later(owner, now)
 
-    def _settle_one(
-        self, bucket: Bucket, report: Report | None, event: Settle, *, probe: bool
-    ) -> Finding:
-        return bucket.settle(
-            report,
-            route=event.ticket.route,
-            probe=probe,
-            refused=event.refused,
-            sent=event.sent,
-            received=event.received,
-            date=event.date,
-            clock=self.clock,
-        )
-
-    def _assign(
-        self, ticket: Ticket, reports: tuple[Report, ...], date: float | None
-    ) -> dict[int, Report]:
-        """Which bucket of the permit each report is about: its family, its window, its limit."""
-        assigned: dict[int, Report] = {}
-        for report in reports:
-            best, best_rank = -1, (-1, -1, -INFINITY)
-            for index, bucket in enumerate(ticket.buckets):
-                if (
-                    bucket.budget.report == report.family
-                    and index not in assigned
-                    and fits(bucket.budget, report, date)
-                ):
-                    real = bucket.real
-                    rank = (
-                        int(report.reset is not None and real.closes == report.reset),
-                        int(real.limit == report.limit),
-                        -bucket.budget.window,
-                    )
-                    if rank > best_rank:
-                        best, best_rank = index, rank
-            if best >= 0:
-                assigned[best] = report
-        return assigned
-
-    def _doubt(self, ticket: Ticket, reports: dict[int, Report]) -> None:
-        """A plan caught wrong about a limit is not trusted where no header confirms it."""
-        if len(reports) == len(ticket.buckets):
-            return
-        for index, report in reports.items():
-            budget = ticket.buckets[index].budget
-            if report.limit is None or report.limit == budget.limit:
-                continue
-            for bucket in ticket.buckets:
-                if not bucket.reported and not bucket.doubted:
-                    bucket.real.doubted = bucket.doubted = True
-                    self._disbelieve(bucket.budget.name, budget, report.limit)
-            return
-
-    def _disbelieve(self, name: str, known: Budget, limit: int) -> None:
-        """Say once for each budget why it is drawn on with care from now on."""
-        if name not in self._disbelieved:
-            self._disbelieved.add(name)
-            self._say(
-                logging.INFO,
-                f"the server's limit of {known.name!r} is {limit}, the plan's {known.limit}: "
-                f"{name!r}, which no header confirms, is drawn on by {DOUBTED} requests at a "
-                "time (a plan with the server's limits is not)",
-            )
-
-    def _hold(self, ticket: Ticket, reports: dict[int, Report], event: Settle, now: float) -> None:
-        """Hold what may be behind a refusal that no report explains."""
-        visible = any(r.remaining for r in event.reports)
-        for bucket in self._suspicion.suspects(ticket, reports, now):
-            before = bucket.strikes
-            bucket.strike(
-                now,
-                event.sent,
-                self._random.random(),
-                visible=visible,
-                at_least=event.retry_after,
-            )
-            if bucket.strikes > before and bucket.strikes in (1, 4):
-                self._say(
-                    logging.INFO if bucket.strikes == 1 else logging.WARNING,
-                    f"refused without an explanation ({bucket.strikes} in a row): "
-                    f"{_called(bucket)} is held for "
-                    f"{max(0.0, (bucket.opens_at(now) or now) - now):.1f} s",
-                )
-
-    # What the server shows of its own structure
-
-    def _learn(self, ticket: Ticket, reports: dict[int, Report], event: Settle) -> None:
-        """Reports that no bucket of the permit is about make new ones."""
-        if len(reports) == len(event.reports) or event.date is None:
-            return
-        taken = set(map(id, reports.values()))
-        for report in event.reports:
-            if id(report) not in taken:
-                budget = self.roster.learn(ticket, report, event.date)
-                if budget is not None:
-                    self._feed(ticket, budget, report, event)
-
-    def _find(self, finding: Finding, bucket: Bucket, report: Report, event: Settle) -> None:
-        """A report contradicts the plan: follow it."""
-        if finding is Finding.SHARED:
-            self.roster.join(event.ticket, bucket)
-            return
-        own = self.roster.split(event.ticket.route, bucket)
-        if own is not None:
-            self._feed(event.ticket, own, report, event)
-
-    def _feed(self, ticket: Ticket, budget: Budget, report: Report, event: Settle) -> None:
-        """Let a bucket that is new take in the answer that made it known."""
-        for bucket in self.roster.flow(ticket).buckets:
-            if bucket.budget.name == budget.name:
-                probe = bucket.take(event.sent)
-                self._settle_one(bucket, report, event, probe=probe)
-
-    def _restore_order(self, now: float) -> None:
-        """The roster has changed: say so, and line up whom it stirred."""
-        roster = self.roster
-        if roster.news:
-            for sentence in roster.news:
-                self._say(logging.INFO, sentence)
-            roster.news.clear()
-        if roster.stirred:
-            stirred, roster.stirred = roster.stirred, []
-            for flow in stirred:
-                if flow.place is Place.IDLE and flow.first is not None:
-                    self._line_up(flow, now)
-
     # Time, memory, words
 
-    def _at(self, at: float, what: Flow | Pool | Owner | Ticket) -> None:
+    def _at(self, at: float, what: Flow | Pool | Ticket | Forgetting) -> None:
         self._serial += 1
         heapq.heappush(self._heap, (at, self._serial, what))
 
     def _forget_later(self, owner: Owner, now: float) -> None:
-        if owner.due or any(f.waiting or f.in_flight for f in owner.flows.values()):
-            return
-        at = max((b.clear_at(now, self.clock) for b in owner.buckets.values()), default=now)
-        owner.due = max(at, now + 1.0)
-        self._at(owner.due, owner)
+        at = max((b.clear_at(now, self.clock) for b in owner.buckets().values()), default=now)
+        due = self._forgetting.plan(owner, max(at, now + 1.0))
+        if due is not None:
+            self._at(due, self._forgetting)
 
-    def _forget(self, owner: Owner, now: float) -> None:
-        """Drop an account that nobody uses and whose buckets hold nothing; else look again."""
-        if any(f.first or f.in_flight or f.place for f in owner.flows.values()):
-            return
-        for bucket in owner.buckets.values():
-            bucket.turn(now, self.clock)
-        if all(b.idle for b in owner.buckets.values()):
-            self.roster.owners.pop(owner.user_id, None)
-        else:
-            self._forget_later(owner, now)
+    def _forget(self, now: float) -> None:
+        """Drop the accounts that nobody uses and whose buckets hold nothing."""
+        for owner in self._forgetting.due(now):
+            owner.due = 0
+            buckets = owner.buckets().values()
+            for bucket in buckets:
+                bucket.turn(now, self.clock)
+            busy = any(f.waiting or f.place for f in owner.flows)
+            if busy or not all(bucket.idle for bucket in buckets):
+                self._forget_later(owner, now)
+            elif self.roster.owners.get(owner.user_id) is owner:
+                del self.roster.owners[owner.user_id]
+        if self._forgetting.behind(now):
+            self._at(now, self._forgetting)
+            self._left = 0
 
     def _warn(self, bucket: Bucket, until: float, now: float) -> None:
         if self._warned.get(bucket.budget.name, -INFINITY) <= now:
             self._warned[bucket.budget.name] = until
-            self._say(
-                logging.WARNING,
-                f"{_called(bucket)} is spent: the next request goes in {until - now:.0f} s",
-            )
-
-    def _say(self, level: int, text: str) -> None:
-        self._out.append(Say(level, text))
+            text = f"{called(bucket)} is spent: the next request goes in {until - now:.0f} s"
+            self._out.append(Say(logging.WARNING, text))
 
     def statuses(self, now: float, user_id: str | None = None) -> list[BudgetStatus]:
         """Every bucket, or those that one account draws on, as they are at ``now``."""
         waiting: dict[int, int] = {}
         for owner in self.roster.owners.values():
-            for flow in owner.flows.values():
+            for flow in owner.flows:
                 for bucket in self._blockers(flow, now):
                     waiting[id(bucket)] = waiting.get(id(bucket), 0) + flow.waiting
         buckets = list(self.roster.app_buckets.values())
         for owner in self.roster.owners.values():
             if user_id is None or owner.user_id == user_id:
-                buckets.extend(owner.buckets.values())
+                buckets.extend(owner.buckets().values())
         return [self._status(b, waiting.get(id(b), 0), now) for b in buckets]
 
     def _blockers(self, flow: Flow, now: float) -> list[Bucket]:
         """What the first in line waits for now."""
-        if flow.first is None:
+        if not flow.waiting:
             return []
-        return [b for b in flow.buckets if b.ready_at(now, self.clock, self._round_trip) > now]
+        found = [b for b in flow.buckets if b.ready_at(now, self.clock, self._round_trip) > now]
+        if not found:
+            kept = self._forecast.blocker(flow, flow.urgency, now, self._round_trip)
+            found = [kept] if kept is not None else []
+        return found
+
+    def blocker(self, ticket: Ticket, now: float) -> tuple[str, str, float | None] | None:
+        """What a waiting ticket waits for: budget, owner, and in how many seconds it opens (None
+        where only an answer can tell); nothing where it does not wait.
+        """
+        if ticket.stage is not Stage.WAITING:
+            return None
+        flow = ticket.flow
+        bucket = self._blocker(flow, ticket.priority, now)
+        if bucket is None:
+            return None
+        ahead = flow.ahead_of(ticket.priority)
+        at, _ = self._forecast.soonest(flow, ticket.priority, ahead, now)
+        return bucket.budget.name, bucket.owner, at - now if at > now else None
+
+    def eta(
+        self, user_id: str, group_or_route: str, n: int, priority: Priority, now: float
+    ) -> float:
+        """In how many seconds ``n`` more requests could have left, after those that wait.
+
+        Raises:
+            KeyError: no route and no group of the plan has this name.
+        """
+        layout = self.roster.layout
+        group = layout.routes.get(group_or_route, group_or_route)
+        if group not in layout.groups:
+            raise KeyError(group_or_route)
+        flow = self.roster.visitor(user_id, group)
+        last = flow.ahead_of(priority) + n
+        others = self._forecast.before(flow, last, self.roster.owners.values())
+        at, _ = self._forecast.soonest(flow, priority, last, now, others=others)
+        return at - now
 
     def _status(self, bucket: Bucket, waiting: int, now: float) -> BudgetStatus:
         bucket.turn(now, self.clock)
@@ -555,9 +710,3 @@ class Machine:
             waiting,
             None if at is None else max(0.0, at - now),
         )
-
-
-def _called(bucket: Bucket) -> str:
-    if bucket.budget.owner == "app":
-        return f"budget {bucket.budget.name!r} of the app"
-    return f"budget {bucket.budget.name!r} of user {bucket.owner}"

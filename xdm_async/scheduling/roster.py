@@ -9,8 +9,9 @@ from __future__ import annotations
 
 from ..budgets.bucket import Bucket, State
 from ..budgets.budget import Budget, Plan, Report
-from .flows import Flow, Owner, Place, Pool, Ticket
+from .flows import Flow, Owner, Place, Ticket
 from .layout import Layout
+from .pool import Pool
 
 
 class Roster:
@@ -29,7 +30,7 @@ class Roster:
         """Flows with someone waiting that a change has made idle."""
         self.news: list[str] = []
         """What was learned of the server's structure, a sentence each."""
-        self._app = app
+        self.app = app
 
     def flow(self, ticket: Ticket) -> Flow:
         """The flow that a ticket belongs to, made where it does not exist yet."""
@@ -39,10 +40,23 @@ class Roster:
         group = self.layout.routes.get(ticket.route)
         if group is None:
             group = self.layout.group_of(ticket.route)
-        flow = owner.flows.get(group)
-        if flow is None:
-            flow = owner.flows[group] = Flow(owner, group)
-            self._furnish(flow)
+        return owner.flow(group) or self._settle_in(owner, group)
+
+    def visitor(self, user_id: str, group: str) -> Flow:
+        """The flow of an account, as it is or as it would be: nothing is remembered of it."""
+        owner = self.owners.get(user_id)
+        known = owner.flow(group) if owner is not None else None
+        if known is not None:
+            return known
+        guest = Owner(user_id)
+        if owner is not None:
+            guest.flows = owner.flows
+        return self._settle_in(guest, group)
+
+    def _settle_in(self, owner: Owner, group: str) -> Flow:
+        flow = Flow(owner, group)
+        self._furnish(flow)
+        owner.flows = (*owner.flows, flow)
         return flow
 
     def unseen(self, ticket: Ticket) -> Bucket:
@@ -52,7 +66,7 @@ class Roster:
         budget = Budget(10**9, 900.0, "user", name=name)
         self.layout.groups[group] = (*self.layout.groups[group], budget)
         self._refurnish([group])
-        return self.flow(ticket).owner.buckets[name]
+        return self.flow(ticket).owner.buckets()[name]
 
     def learn(self, ticket: Ticket, report: Report, date: float) -> Budget | None:
         """A report that no budget of the plan explains: the budget that it makes known."""
@@ -73,7 +87,7 @@ class Roster:
             return None
         own = self.layout.split(route, bucket.budget)
         for owner in list(self.owners.values()):
-            flow = owner.flows.get(old)
+            flow = owner.flow(old)
             if flow is None:
                 continue
             for waiter in list(flow.tickets()):
@@ -91,18 +105,18 @@ class Roster:
     def join(self, ticket: Ticket, bucket: Bucket) -> None:
         """Strangers draw on ``bucket``: another group's, if its limit and reset are the same."""
         group = self.layout.group_of(ticket.route)
-        owner = self.flow(ticket).owner
+        own = self.flow(ticket).owner.buckets()
         for other in self.layout.like(group):
             for budget in self.layout.groups[other]:
                 if (budget.owner, budget.report) != (bucket.budget.owner, bucket.budget.report):
                     continue
-                twins = owner.buckets if budget.owner == "user" else self.app_buckets
+                twins = own if budget.owner == "user" else self.app_buckets
                 twin = twins.get(budget.name)
                 if (
                     twin is not None
                     and twin is not bucket
                     and twin.state is State.KNOWN
-                    and twin.closes == bucket.closes
+                    and twin.reset == bucket.reset
                     and twin.limit == bucket.limit
                 ):
                     self._merge(other, group)
@@ -112,7 +126,7 @@ class Roster:
         becomes = self.layout.join(group, other)
         if not becomes:
             return
-        for buckets in (self.app_buckets, *(o.buckets for o in self.owners.values())):
+        for buckets in (self.app_buckets, *(o.buckets() for o in self.owners.values())):
             for old, budget in becomes.items():
                 gone = buckets.pop(old, None)
                 if gone is None:
@@ -132,18 +146,20 @@ class Roster:
 
     def _furnish(self, flow: Flow) -> None:
         """Give the flow the buckets of its group, as the layout has it now."""
+        had = flow.owner.buckets()
+        had.update((b.budget.name, b) for b in flow.buckets[: flow.own])
         own: dict[str, Bucket] = {}
         shared: dict[str, Bucket] = {}
         for budget in self.layout.groups[flow.group]:
             if budget.owner == "user":
-                bucket = flow.owner.buckets.get(budget.name)
+                bucket = had.get(budget.name)
                 if bucket is None:
-                    bucket = flow.owner.buckets[budget.name] = Bucket(budget, flow.owner.user_id)
+                    bucket = Bucket(budget, flow.owner.user_id)
                 own[budget.name] = bucket
             else:
                 bucket = self.app_buckets.get(budget.name)
                 if bucket is None:
-                    bucket = self.app_buckets[budget.name] = Bucket(budget, self._app)
+                    bucket = self.app_buckets[budget.name] = Bucket(budget, self.app)
                 shared[budget.name] = bucket
         flow.buckets = (*own.values(), *shared.values())
         flow.own = len(own)
@@ -157,7 +173,7 @@ class Roster:
         """The layout has changed: every flow of these groups draws on what it says now."""
         for owner in self.owners.values():
             for group in groups:
-                flow = owner.flows.get(group)
+                flow = owner.flow(group)
                 if flow is None:
                     continue
                 pool = flow.pool
@@ -165,6 +181,6 @@ class Roster:
                     flow.unpark()
                     self.stirred.append(flow)
                 self._furnish(flow)
-                if flow.pool is not pool and flow.first is not None:
+                if flow.pool is not pool and flow.waiting:
                     pool.waiting -= 1
                     flow.pool.waiting += 1

@@ -21,14 +21,14 @@ class Suspicion:
 
     def __init__(self, roster: Roster) -> None:
         self._roster = roster
-        self._blamed: dict[str, dict[str, tuple[float, str]]] = {}
+        self.blamed: dict[str, dict[str, tuple[float, str]]] = {}
         """Budget of the app -> owner -> when and on which route it was refused, none succeeding
         on that route since."""
         self._selective: set[str] = set()
         """Of these, those where other routes have succeeded since."""
 
     def __bool__(self) -> bool:
-        return bool(self._blamed)
+        return bool(self.blamed)
 
     def suspects(self, ticket: Ticket, reports: dict[int, Report], now: float) -> list[Bucket]:
         """The buckets to hold, given the reports that the refusal came with, by bucket index."""
@@ -49,7 +49,7 @@ class Suspicion:
         """
         for bucket in ticket.buckets:
             name = bucket.real.budget.name
-            blamed = self._blamed.get(name)
+            blamed = self.blamed.get(name)
             if blamed is None:
                 continue
             for user_id, (at, route) in list(blamed.items()):
@@ -58,12 +58,12 @@ class Suspicion:
                 elif at < sent:
                     self._selective.add(name)
             if not blamed:
-                del self._blamed[name]
+                del self.blamed[name]
                 self._selective.discard(name)
 
     def _blame(self, bucket: Bucket, ticket: Ticket, now: float) -> bool:
         """Whether so many owners were refused, none succeeding, that it must be the app's."""
-        blamed = self._blamed.setdefault(bucket.budget.name, {})
+        blamed = self.blamed.setdefault(bucket.budget.name, {})
         blamed[ticket.user_id] = (now, ticket.route)
         bucket.slow_down()
         recent = sum(1 for at, _ in blamed.values() if now - at <= TOGETHER)
@@ -73,7 +73,7 @@ class Suspicion:
     def _culprit(self, bucket: Bucket, ticket: Ticket) -> Bucket:
         """The app's bucket; where other routes succeed meanwhile, one that this route has apart."""
         name = bucket.budget.name
-        del self._blamed[name]
+        del self.blamed[name]
         if name not in self._selective:
             return bucket
         self._selective.discard(name)
@@ -82,5 +82,5 @@ class Suspicion:
             return bucket
         self._roster.flow(ticket)
         culprit = self._roster.app_buckets[own.name]
-        culprit.doubted = True
+        culprit.doubt()
         return culprit

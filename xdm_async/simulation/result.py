@@ -8,19 +8,16 @@ from __future__ import annotations
 import math
 from bisect import bisect_left
 from collections.abc import Mapping, Sequence
-from itertools import islice
 from typing import TYPE_CHECKING
 
 import attrs
 
+from ..budgets.priority import Priority
 from .setting import ROUTE
 from .timeline import Timeline, peaks
 
 if TYPE_CHECKING:
     from .run import Simulation
-
-PRIORITY = "normal"
-"""The one priority there is."""
 
 
 @attrs.frozen
@@ -34,6 +31,18 @@ class WindowUse:
     possible: int
     """The limit, or what there was to send within the window where that is less: as much as this
     budget alone would have let pass."""
+
+
+@attrs.frozen
+class Waits:
+    """How long the messages of one priority waited, in seconds from being there to leaving.
+
+    What never left has waited until the end.
+    """
+
+    count: int
+    p50: float
+    p99: float
 
 
 @attrs.frozen(kw_only=True)
@@ -54,9 +63,8 @@ class Result:
     """By budget, the limit and the window in seconds."""
     jain: float
     """Fairness of what the accounts got: 1 where all got the same, 1/n where one got all."""
-    wait_p50: float
-    wait_p99: float
-    """Seconds from being there to leaving; what never left has waited until the end."""
+    waits: Mapping[Priority, Waits]
+    """Of the priorities in the mix, the most urgent first."""
     finish_seconds: float
     lower_bound_seconds: float
     says: Sequence[tuple[float, str]]
@@ -72,7 +80,14 @@ class Result:
                 for name, uses in self.budgets.items()
             },
             "jain": round(self.jain, 6),
-            "waits": {PRIORITY: {"p50": round(self.wait_p50, 3), "p99": round(self.wait_p99, 3)}},
+            "waits": {
+                priority.name.lower(): {
+                    "count": waits.count,
+                    "p50": round(waits.p50, 3),
+                    "p99": round(waits.p99, 3),
+                }
+                for priority, waits in self.waits.items()
+            },
             "finish_seconds": round(self.finish_seconds, 3),
             "lower_bound_seconds": round(self.lower_bound_seconds, 3),
             "wall_seconds": round(wall_seconds, 3),
@@ -95,7 +110,6 @@ def summed_up(run: Simulation) -> Result:
     """Sum up a simulation, wherever it is."""
     setting = run.setting
     budgets, bound = _uses(run)
-    waits = sorted([*run.waits, *_still_waiting(run)])
     believed = {
         (budget.owner, budget.limit, budget.window)
         for budget in setting.plan.groups[setting.plan.routes[ROUTE]]
@@ -111,8 +125,7 @@ def summed_up(run: Simulation) -> Result:
         budgets=budgets,
         limits={budget.name: (budget.limit, budget.window) for budget in run.budgets},
         jain=jain([len(taken) for taken in run.taken_at]),
-        wait_p50=percentile(waits, 0.50),
-        wait_p99=percentile(waits, 0.99),
+        waits=_waits(run),
         finish_seconds=run.finished_at,
         lower_bound_seconds=bound,
         says=tuple(run.says),
@@ -131,14 +144,14 @@ def percentile(ordered: Sequence[float], share: float) -> float:
     return ordered[max(0, math.ceil(share * len(ordered)) - 1)] if ordered else 0.0
 
 
-def _still_waiting(run: Simulation) -> list[float]:
-    """How long the messages have waited that never left: the last of each account's line."""
-    end = run.clock(run.setting.seconds)
-    return [
-        end - at
-        for asked, taken in zip(run.asked_at, run.taken_at, strict=True)
-        for at in islice(asked, len(taken), None)
-    ]
+def _waits(run: Simulation) -> dict[Priority, Waits]:
+    priorities = {part.priority for part in run.setting.mix}
+    waits: dict[Priority, list[float]] = {p: [] for p in sorted(priorities, reverse=True)}
+    for priority, wait in run.waited():
+        waits[priority].append(wait)
+    for row in waits.values():
+        row.sort()
+    return {p: Waits(len(w), percentile(w, 0.50), percentile(w, 0.99)) for p, w in waits.items()}
 
 
 def _uses(run: Simulation) -> tuple[dict[str, list[WindowUse]], float]:

@@ -11,12 +11,14 @@ import heapq
 import math
 import random
 from array import array
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
+from itertools import islice
 from typing import Final, cast
 
 from ..budgets.budget import Family
 from ..budgets.budget import Report as Told
+from ..budgets.priority import Priority
 from ..emulator.windows import RateLimits, Report
 from ..scheduling.events import Action, Ask, Go, Say, Settle, Tick
 from ..scheduling.flows import Ticket
@@ -60,7 +62,7 @@ class Simulation:
         """What the machine wrote to its log, and when."""
         rng = random.Random(setting.seed)
         self._random = rng
-        self._machine = Machine(setting.plan, seed=setting.seed)
+        self._machine = Machine(setting.plan, seed=setting.seed, reserve=setting.reserve)
         self._ours = arrivals(setting, rng)
         probe = RateLimits(setting.limits)
         self.budgets = tuple(b for b in probe.budgets(ROUTE) if b.owner != "app-only")
@@ -78,8 +80,8 @@ class Simulation:
         """By account, when the server took them; the server's clock."""
         self.counted_at = array("d")
         """When the server counted anything, of others too; the server's clock."""
-        self.waits = array("d")
-        """From being there to leaving, of every message that was taken."""
+        self.waits = array("d", [math.nan]) * len(self._ours)
+        """By message, from being there to leaving; nan while the server has not taken it."""
 
     def __repr__(self) -> str:
         return f"<Simulation: {self.sent} of {self.asked} sent at {self.now:.0f} s>"
@@ -116,11 +118,17 @@ class Simulation:
             elif self._later and self._later[0][0] <= at:
                 heapq.heappop(self._later)[2]()
             elif self.asked < len(self._ours) and self._ours[self.asked][0] <= at:
-                self._ask(self._ours[self.asked][1])
+                self._ask()
             else:
                 self._next_other += 1
                 self._foreign(self._others[self._next_other - 1][1])
         return True
+
+    def waited(self) -> Iterator[tuple[Priority, float]]:
+        """How urgent each message was and how long it waited, or will have when the hours end."""
+        priorities = [part.priority for part in self.setting.mix]
+        for (at, _, part), wait in zip(islice(self._ours, self.asked), self.waits, strict=False):
+            yield priorities[part], self.setting.seconds - at if math.isnan(wait) else wait
 
     def result(self) -> Result:
         """Sum up what came of it."""
@@ -136,11 +144,12 @@ class Simulation:
             at = self._others[self._next_other][0]
         return at
 
-    def _ask(self, account: int) -> None:
-        self.asked += 1
+    def _ask(self) -> None:
+        _, account, part = self._ours[self.asked]
         self.asked_at[account].append(self.clock(self.now))
-        ticket = Ticket(str(account + 1), ROUTE)
-        ticket.sink = self.now
+        ticket = Ticket(str(account + 1), ROUTE, self.setting.mix[part].priority)
+        ticket.sink = self.asked
+        self.asked += 1
         self._carry_out(self._machine.step(Ask(ticket), self.now))
 
     def _carry_out(self, actions: list[Action]) -> None:
@@ -167,7 +176,8 @@ class Simulation:
             self.sent += 1
             self.taken_at[int(ticket.user_id) - 1].append(clock)
             self.counted_at.append(clock)
-            self.waits.append(sent - cast(float, ticket.sink))
+            message = cast(int, ticket.sink)
+            self.waits[message] = sent - self._ours[message][0]
             self.finished_at = max(self.finished_at, received)
         else:
             self.refused += 1

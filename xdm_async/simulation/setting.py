@@ -8,30 +8,21 @@ from __future__ import annotations
 import math
 import random
 from bisect import bisect_left
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from enum import StrEnum
 from typing import Final
 
 import attrs
 
 from ..budgets.budget import Plan
+from ..budgets.priority import Priority
 from ..emulator.windows import DOCS_2026, DOCUMENTED, Budget, Limits
+from .mix import Arrival, Part, counts
 
 ROUTE: Final = "dm_conversations.send"
 """What everybody asks for: to send one message to one person."""
 
 DAY: Final = 86_400.0
-
-
-class Arrival(StrEnum):
-    """How an account's messages arrive over the hours."""
-
-    BURST = "burst"
-    """All of them at the start."""
-    STEADY = "steady"
-    """Evenly, each account at a phase of its own."""
-    DAYTIME = "daytime"
-    """At random, most of them about noon and next to none about midnight, when it starts."""
 
 
 class Table(StrEnum):
@@ -66,7 +57,10 @@ class Setting:
     clock_skew: float
     """Seconds that the server's clock is ahead of ours."""
     seed: int
-    arrival: Arrival
+    mix: tuple[Part, ...]
+    """Of which parts the messages of each account are."""
+    reserve: Mapping[Priority, float]
+    """What the client keeps of an app's budget from the less urgent; empty for nothing."""
 
     @property
     def seconds(self) -> float:
@@ -74,38 +68,37 @@ class Setting:
         return self.hours * 3_600.0
 
 
-def arrivals(setting: Setting, rng: random.Random) -> list[tuple[float, int]]:
-    """When a message is there to be sent, and by which account; in order."""
-    of_one: Callable[[], list[float]]
-    count, seconds = setting.messages, setting.seconds
-    match setting.arrival:
-        case Arrival.BURST:
-
-            def of_one() -> list[float]:
-                return [0.0] * count
-
-        case Arrival.STEADY:
-
-            def of_one() -> list[float]:
-                phase = rng.random()
-                return [(index + phase) / count * seconds for index in range(count)]
-
-        case Arrival.DAYTIME:
-            curve = _DayCurve(seconds)
-
-            def of_one() -> list[float]:
-                return [curve.at(rng.random()) for _ in range(count)]
-
-    found = [(at, account) for account in range(setting.accounts) for at in of_one()]
+def arrivals(setting: Setting, rng: random.Random) -> list[tuple[float, int, int]]:
+    """When a message is there to be sent, by which account, and of which part; in order."""
+    curve = _DayCurve(setting.seconds)
+    found = [
+        (at, account, index)
+        for account, of_parts in enumerate(counts(setting.mix, setting.accounts, setting.messages))
+        for index, count in enumerate(of_parts)
+        for at in _arrivals_of_one(setting.mix[index].arrival, count, curve, rng)
+    ]
     found.sort()
     return found
+
+
+def _arrivals_of_one(
+    arrival: Arrival, count: int, curve: _DayCurve, rng: random.Random
+) -> list[float]:
+    match arrival:
+        case Arrival.BURST:
+            return [0.0] * count
+        case Arrival.STEADY:
+            phase = rng.random()
+            return [(index + phase) / count * curve.seconds for index in range(count)]
+        case Arrival.DAYTIME:
+            return [curve.at(rng.random()) for _ in range(count)]
 
 
 class _DayCurve:
     """A day's ups and downs, as the instant by which a share of everything has arrived."""
 
     def __init__(self, seconds: float, steps: int = 4_096) -> None:
-        self._seconds, self._steps = seconds, steps
+        self.seconds, self._steps = seconds, steps
         # The night is never quite empty: 1.05 - cos, summed up from midnight.
         turns = [2 * math.pi * seconds * step / steps / DAY for step in range(steps + 1)]
         sums = [1.05 * turn - math.sin(turn) for turn in turns]
@@ -115,7 +108,7 @@ class _DayCurve:
         index = max(1, min(self._steps, bisect_left(self._shares, share)))
         low, high = self._shares[index - 1], self._shares[index]
         within = (share - low) / (high - low) if high > low else 0.0
-        return (index - 1 + min(1.0, max(0.0, within))) / self._steps * self._seconds
+        return (index - 1 + min(1.0, max(0.0, within))) / self._steps * self.seconds
 
 
 def foreign(

@@ -6,10 +6,14 @@ are each one, so that they stack, swap and fake freely. Nothing here touches the
 
 from __future__ import annotations
 
-from collections.abc import Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from typing import Any, Literal, Protocol
 
 import attrs
+
+from ..budgets.budget import shown
+from ..budgets.priority import Priority
+from ..errors import InvalidRequest
 
 Method = Literal["GET", "POST", "DELETE"]
 
@@ -25,6 +29,73 @@ class Route:
     """The documented path, for people and logs; the path that is sent is on the `Request`."""
     scopes: tuple[str, ...] = ()
     """The OAuth 2.0 scopes that the call needs."""
+
+
+LIGHTEST, HEAVIEST = 0.001, 1000.0
+"""The smallest and the largest ``weight``."""
+
+
+def _finite(value: object) -> float | None:
+    """A finite number as a float; None for whatever else."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    try:
+        number = float(value)
+    except OverflowError:
+        return None
+    return number if abs(number) < float("inf") else None
+
+
+def _seconds(value: float | None) -> float | None:
+    if value is None:
+        return None
+    seconds = _finite(value)
+    if seconds is None or seconds < 0:
+        raise InvalidRequest(
+            f"max_wait is a finite number of seconds of at least 0, not {shown(value)}",
+            argument="max_wait",
+        )
+    return seconds
+
+
+def _weight(value: float) -> float:
+    weight = _finite(value)
+    if weight is None or not LIGHTEST <= weight <= HEAVIEST:
+        raise InvalidRequest(
+            f"weight is a number from {LIGHTEST:g} to {HEAVIEST:g}, not {shown(value)}",
+            argument="weight",
+        )
+    return weight
+
+
+def as_priority(value: object) -> Priority:
+    """A `Priority`, or `InvalidRequest`: its numbers and names do not stand for it."""
+    if not isinstance(value, Priority):
+        raise InvalidRequest(
+            "priority is Priority.BULK, Priority.NORMAL or Priority.INTERACTIVE, "
+            f"not {shown(value)}",
+            argument="priority",
+        )
+    return value
+
+
+@attrs.frozen
+class Manners:
+    """How a request waits for its turn.
+
+    Raises:
+        InvalidRequest: one of them cannot be; the sentence names it and the rule.
+    """
+
+    priority: Priority = attrs.field(default=Priority.NORMAL, converter=as_priority)
+    max_wait: float | None = attrs.field(default=None, converter=_seconds)
+    """Seconds in line, over all attempts; 0 is now or never, None as long as it takes."""
+    weight: float = attrs.field(default=1.0, converter=_weight)
+    """The share of its account in what the app may spend, against 1 for the others."""
+
+
+MANNERS = Manners()
+"""Those of a request that nobody said anything about."""
 
 
 @attrs.define(eq=False, repr=False)
@@ -49,6 +120,9 @@ class Request:
     """The local clock when its headers were handed over, for the latest attempt."""
     answer: Response | None = None
     """Set when the headers of the answer are in, whatever becomes of its body."""
+    manners: Manners = MANNERS
+    on_left: Callable[[], None] | None = None
+    """Called each time that its headers have been handed over, where somebody wants to know."""
 
     def __repr__(self) -> str:
         return f"<Request {self.route.name} of user {self.user_id}, left={self.left}>"
