@@ -74,10 +74,12 @@ THREE = Route("dm_conversations.send", "POST", "/2/dm_conversations/with/{partic
 def permit(machine: Machine, route: str, now: float, answer: Answer) -> None:
     """One permit, taken and settled: the scheduler's decision, and nothing of its shell."""
     ticket = Ticket(USER, route)
-    machine.step(Ask(ticket), now)
-    machine.step(
-        Settle(ticket, answer.sent, answer.received, answer.reports, answer.date), answer.received
-    )
+    if not machine.admit(ticket, now):
+        machine.step(Ask(ticket), now)
+    sent, received, reports, date = answer
+    settled = machine.conclude(ticket, sent, received, reports, date)
+    if settled >= 0:
+        machine.step(Settle(ticket, sent, received, reports, date, settled=settled), received)
 
 
 class Answer(NamedTuple):

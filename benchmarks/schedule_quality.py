@@ -46,7 +46,6 @@ import selectors
 import time
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Iterator
 from email.utils import formatdate
-from inspect import signature
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, NamedTuple
@@ -216,10 +215,7 @@ class Road:
 
 def scheduler(onward: Road, clock: VirtualLoop) -> Scheduler:
     """Our scheduler as it is measured: the default plan, no reserve."""
-    reserve: dict[str, Any] = (
-        {"reserve": {}} if "reserve" in signature(Scheduler).parameters else {}
-    )
-    return Scheduler(onward, plans.DEFAULT, clock=clock, **reserve)
+    return Scheduler(onward, plans.DEFAULT, clock=clock, reserve={})
 
 
 def ours(server: Server, count: int) -> None:

@@ -48,7 +48,6 @@ import tracemalloc
 from collections.abc import Callable, Coroutine, Iterable
 from email.utils import formatdate
 from importlib.metadata import PackageNotFoundError, version
-from inspect import signature
 from pathlib import Path
 from typing import Any
 
@@ -126,10 +125,8 @@ class Answering:
 
 
 def scheduler_over(onward: Answering, plan: Plan, clock: StillLoop) -> Scheduler:
-    """Our scheduler, with a line that is never full where lines can be."""
-    endless: dict[str, Any] = {"max_waiting": (HUGE, HUGE)}
-    known = signature(Scheduler).parameters
-    return Scheduler(onward, plan, clock=clock, **(endless if "max_waiting" in known else {}))
+    """Our scheduler, with a line that is never full."""
+    return Scheduler(onward, plan, clock=clock, max_waiting=(HUGE, HUGE))
 
 
 Start = Callable[[int], Coroutine[Any, Any, Any]]

@@ -33,6 +33,7 @@ LOST_AFTER = 30.0
 """How long after it was sent a request without an answer may still be counted by the server."""
 
 INFINITY = float("inf")
+_NEVER = -INFINITY
 
 
 class State(Enum):
@@ -193,11 +194,10 @@ class Bucket:
         if hold is not None and not hold.strikes and max(hold.until, hold.struck_at) < now - 60.0:
             self._hold = None
             self._weigh()
-        if self._state is State.KNOWN:
-            if clock.lower(now) >= self.closes + GUARD:
-                self._state = State.PROVISIONAL
-                self._close()
-                self._weigh()
+        if self._state is State.KNOWN and clock.lower(now) >= self.closes + GUARD:
+            self._state = State.PROVISIONAL
+            self._close()
+            self._weigh()
         if self._cells is not None and self._cells.first_at <= now:
             self._cells.turn(now)
             if not self._cells:
@@ -698,17 +698,16 @@ def settle_plainly(
             if told == count:
                 return done
             report = reports[told]
-            limit, remaining = report.limit, report.remaining
+            remaining = report.remaining
             if (
-                limit is None
-                or remaining is None
+                remaining is None
                 or report.reset != bucket.reset
-                or limit != bucket.limit
+                or report.limit != bucket.limit
                 or report.family != bucket.budget.report
-                or sure == -INFINITY
+                or sure == _NEVER
             ):
                 return done
-            gone, used = limit - remaining, bucket.used
+            gone, used = bucket.limit - remaining, bucket.used
             if gone > used:
                 if gone > bucket.mine + bucket.pending:
                     return done

@@ -78,12 +78,12 @@ class Ticket:
         """When it is not wanted any more if it has not been granted."""
         self.stage = _WAITING
         self.probes = 0
-        self.sink: object = None
-        # From when it asks, is in line, or is granted; until then they are not there at all.
+        # From when it asks, is in line, is granted, or the shell says so; not there before.
         self.flow: Flow
         self.previous: Ticket | None
         self.following: Ticket | None
         self.buckets: tuple[Bucket, ...]
+        self.sink: object
 
     def __repr__(self) -> str:
         return f"<Ticket {self.route} of {self.user_id}: {self.stage.name.lower()}>"
@@ -243,6 +243,26 @@ class Flow:
                     line.run += 1
         self.remove(ticket)
         self.served += ticket.cost
+
+    def serve(self, many: int) -> list[Ticket]:
+        """So many leave the one line that there is, and are granted."""
+        (line,) = self.lines
+        gone = []
+        ticket = line.first
+        for _ in range(many):
+            assert ticket is not None
+            gone.append(ticket)
+            self.served += ticket.cost
+            following = ticket.following
+            ticket.previous = ticket.following = None
+            ticket = following
+        line.first = ticket
+        if ticket is None:
+            line.last = None
+        else:
+            ticket.previous = None
+        self._count(line, -many)
+        return gone
 
     def ahead_of(self, priority: Priority) -> int:
         """How many would go before one more ticket of this priority."""

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import heapq
 import logging
+import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
@@ -45,6 +46,8 @@ AT_ONCE = 128
 """Grants in one step; the rest follow in the next, so that the event loop breathes."""
 LONG = 60.0
 """Seconds of waiting that are worth one line in the log."""
+OFTEN = 0.05
+"""Seconds between two looks at the server's clock, where nothing else asks for one."""
 SLOWEST = 5.0
 """Seconds: an answer that took longer says nothing about how long they usually take."""
 MAX_WAITING = (10_000, 1_000_000)
@@ -162,8 +165,10 @@ class Machine:
         buckets = flow.buckets
         for bucket in buckets:
             if bucket.tokens < 1 or now >= bucket.sure:
-                return False
-        for bucket in buckets:
+                for taken in buckets:
+                    if taken is bucket:
+                        return False
+                    taken.refund(probe=False)
             bucket.tokens -= 1
             bucket.pending += 1
         served = flow.served
@@ -199,13 +204,8 @@ class Machine:
             or self._blamed
         ):
             return 0
-        clock = self.clock
-        if (
-            date - received > clock.low
-            or date + 1.0 - sent < clock.high
-            or received - clock.at > 1.0
-        ):
-            clock.observe(date, sent, received)
+        if received - self.clock.at > OFTEN:
+            self.clock.observe(date, sent, received)
         settled = settle_plainly(ticket.buckets, reports, received)
         if settled >= 0:
             return settled
@@ -514,9 +514,11 @@ class Machine:
                 pool.push(flow, first=True)
                 self._shut_until(pool, INFINITY)
                 return
-            self._serve(flow, ticket, now)
-            while not pool and self._left > 0 and flow.waiting and self._plain(flow, now):
-                self._serve(flow, flow.lines[0].first, now)  # alone in line, and nothing to decide
+            flow.served_one(ticket)
+            self.waiting -= 1
+            self._grant(flow, ticket, now)
+            if flow.waiting and not pool:  # it is alone
+                self._serve_plainly(flow, now)
             if flow.waiting:
                 pool.push(flow)
             else:
@@ -548,20 +550,37 @@ class Machine:
         if self._pacer is not None or now >= pool.kept_until:
             return False
         kept = max(pool.kept)
-        return all(now < bucket.sure and bucket.tokens > kept for bucket in pool.buckets)
+        for bucket in pool.buckets:
+            if now >= bucket.sure or bucket.tokens <= kept:
+                return False
+        return True
 
-    def _plain(self, flow: Flow, now: float) -> bool:
-        """Whether the next in line may go without more being asked."""
-        if len(flow.lines) > 1 or flow.pool.expected or not self._plenty(flow.pool, now):
-            return False
-        return all(now < bucket.sure and bucket.tokens > 0 for bucket in flow.buckets)
-
-    def _serve(self, flow: Flow, ticket: Ticket | None, now: float) -> None:
-        """A ticket leaves the line with a permit."""
-        assert ticket is not None
-        flow.served_one(ticket)
-        self.waiting -= 1
-        self._grant(flow, ticket, now)
+    def _serve_plainly(self, flow: Flow, now: float) -> None:
+        """Grant at once to as many of a flow as need nothing decided, one after the other."""
+        pool = flow.pool
+        if len(flow.lines) > 1 or pool.expected or not self._plenty(pool, now):
+            return
+        many = min(self._left, flow.waiting)
+        for bucket in flow.buckets[: flow.own]:
+            if now >= bucket.sure:
+                return
+            many = min(many, bucket.tokens)
+        for bucket in pool.buckets:
+            many = min(many, math.ceil(bucket.tokens - pool.kept[flow.urgency]))
+        if many <= 0:
+            return
+        for bucket in flow.buckets:
+            bucket.tokens -= many
+            bucket.pending += many
+        buckets, out = flow.buckets, self._out
+        for ticket in flow.serve(many):
+            ticket.buckets = buckets
+            ticket.probes = 0
+            ticket.stage = _GRANTED
+            out.append(Go(ticket))
+        self.waiting -= many
+        self.in_flight += many
+        self._left -= many
 
     def _grant(self, flow: Flow, ticket: Ticket, now: float) -> None:
         probes = 0

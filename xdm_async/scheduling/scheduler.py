@@ -138,6 +138,7 @@ class Scheduler:
         ticket = Ticket(request.user_id, request.route.name, manners.priority, manners.weight)
         if manners.max_wait is not None:
             ticket.deadline = now + manners.max_wait
+        ticket.sink = None
         if not self._machine.admit(ticket, now):
             self._step(Ask(ticket), now)
         while True:
