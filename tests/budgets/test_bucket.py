@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from xdm_async.budgets.bucket import FULL, GUARD, LOST_AFTER, PATIENCE, Bucket, Finding, State
 from xdm_async.budgets.budget import Budget, Report
+from xdm_async.budgets.outlook import clear_at, opens_at
 from xdm_async.budgets.server_clock import DRIFT, ServerClock
 
 EPOCH = 1_700_000_000.0
@@ -447,7 +448,7 @@ def test_however_many_roll_they_come_back_at_a_bounded_number_of_moments(window,
         scene.ask(n * window / 20_000)
     now, moments = window, 0
     assert scene.bucket.rolling > 19_000
-    while (at := scene.bucket.opens_at(now)) is not None:
+    while (at := opens_at(scene.bucket, now)) is not None:
         moments, now = moments + 1, at
         scene.bucket.turn(now, scene.clock)
     assert moments <= most
@@ -673,20 +674,20 @@ def test_rolling_units_of_the_other_come_along(how) -> None:
 def test_what_counts_anything_is_not_idle() -> None:
     fresh = Scene()
     assert fresh.bucket.idle
-    assert fresh.bucket.clear_at(5.0, fresh.clock) == 5.0
+    assert clear_at(fresh.bucket, 5.0, fresh.clock) == 5.0
     fresh.take(5.0)
     assert not fresh.bucket.idle
-    assert fresh.bucket.clear_at(5.0, fresh.clock) == 5.0 + LOST_AFTER
+    assert clear_at(fresh.bucket, 5.0, fresh.clock) == 5.0 + LOST_AFTER
     window = known()
     assert not window.bucket.idle
-    at = window.bucket.clear_at(1.0, window.clock)
+    at = clear_at(window.bucket, 1.0, window.clock)
     assert at >= WINDOW + GUARD
     window.bucket.turn(at, window.clock)
     assert window.bucket.idle
     rolls = Scene(report=None)
     rolls.ask(0.0)
     assert not rolls.bucket.idle
-    rolls.bucket.turn(rolls.bucket.clear_at(0.0, rolls.clock), rolls.clock)
+    rolls.bucket.turn(clear_at(rolls.bucket, 0.0, rolls.clock), rolls.clock)
     assert rolls.bucket.idle
     held = Scene()
     held.strike(0.0)

@@ -76,7 +76,6 @@ class Bucket:
 
     __slots__ = (
         "_apart",
-        "_cells",
         "_hold",
         "_limit_sent",
         "_named_by",
@@ -89,6 +88,7 @@ class Bucket:
         "_state",
         "_unreflected",
         "budget",
+        "cells",
         "closes",
         "doubted",
         "limit",
@@ -132,7 +132,7 @@ class Bucket:
         self._named_by = ""
         self._limit_sent = -INFINITY
         self._unreflected: list[float] | None = None
-        self._cells: Cells | None = None
+        self.cells: Cells | None = None
         self._apart: dict[str, tuple[float, float]] | None = None
         self._opened = INFINITY
         """When a window that no report shows must have opened: with our first request, or with
@@ -176,7 +176,17 @@ class Bucket:
     @property
     def rolling(self) -> int:
         """Units of the last window that are counted by time, not by reports."""
-        return self._cells.total if self._cells is not None else 0
+        return self.cells.total if self.cells is not None else 0
+
+    @property
+    def known(self) -> bool:
+        """Whether a report named the end of the window, held or not."""
+        return self._state is State.KNOWN
+
+    @property
+    def held_until(self) -> float:
+        """When the last hold ends, or has ended."""
+        return self._hold.until if self._hold is not None else -INFINITY
 
     @property
     def strikes(self) -> int:
@@ -198,10 +208,10 @@ class Bucket:
             self._state = State.PROVISIONAL
             self._close()
             self._weigh()
-        if self._cells is not None and self._cells.first_at <= now:
-            self._cells.turn(now)
-            if not self._cells:
-                self._cells = None
+        if self.cells is not None and self.cells.first_at <= now:
+            self.cells.turn(now)
+            if not self.cells:
+                self.cells = None
             self._weigh()
 
     def ready_at(self, now: float, clock: ServerClock, round_trip: float) -> float:
@@ -214,7 +224,7 @@ class Bucket:
         if self.tokens < 1:
             if self._state is State.KNOWN:
                 return clock.sure_at(self.closes + GUARD, now)
-            return self._cells.first_at if self._cells else INFINITY
+            return self.cells.first_at if self.cells else INFINITY
         at_once = self._at_once
         if at_once and self._probes >= at_once:
             return self._probe_at + max(PATIENCE, 4.0 * round_trip)
@@ -457,9 +467,9 @@ class Bucket:
         covers = sent if gone is not None else -INFINITY
         late = [t for t in self._unreflected or () if t >= covers]
         covered = self.unreflected + self.rolling
-        if self._cells is not None:
-            late.extend([received] * self._cells.since(covers))
-            self._cells = None
+        if self.cells is not None:
+            late.extend([received] * self.cells.since(covers))
+            self.cells = None
         self.mine = 1 + covered - len(late)
         if gone is None:
             late.append(received)
@@ -520,9 +530,9 @@ class Bucket:
 
     def _count(self, at: float, units: int) -> None:
         """Count units that come back one window from ``at``."""
-        if self._cells is None:
-            self._cells = Cells(self.budget.window)
-        self._cells.count(at, units)
+        if self.cells is None:
+            self.cells = Cells(self.budget.window)
+        self.cells.count(at, units)
 
     # Refusals that nothing explains
 
@@ -572,55 +582,7 @@ class Bucket:
         self.turn(now, clock)
         if self._hold is not None and self._hold.until > now:
             return True
-        return self.tokens < 1 and (self._state is State.KNOWN or bool(self._cells))
-
-    # What is kept of it for the more urgent, and when there will be more
-
-    def kept(self, share: float, now: float, clock: ServerClock) -> float:
-        """How many tokens are kept from those who may not touch this share of a whole window.
-
-        The share melts with what is still to come of the window; where units come back one by
-        one, with the time to the next.
-        """
-        if self._state is State.KNOWN:
-            to_come = clock.sure_at(self.closes + GUARD, now) - now
-        elif self._cells:
-            to_come = max(self._cells.first_at - now, self.budget.window / 64.0)
-        else:
-            to_come = self.budget.window
-        return share * self.limit * min(1.0, to_come / self.budget.window)
-
-    def spare_at(self, share: float, now: float, clock: ServerClock) -> float:
-        """When there is a token beyond what is `kept`: ``now``, or the moment to ask again."""
-        if self.tokens > self.kept(share, now, clock):
-            return now
-        # The part of the window at whose beginning just the tokens that there are would be kept.
-        part = self.tokens / (share * self.limit) * self.budget.window
-        if self._state is State.KNOWN:
-            at = clock.sure_at(self.closes + GUARD, now) - part
-        elif self._cells:
-            at = self._cells.first_at
-            if part > self.budget.window / 64.0:
-                at -= part
-        else:
-            return INFINITY  # nothing counts: what is pending takes it all
-        return max(at, now) + 1e-3
-
-    def nth_at(self, n: int, now: float, clock: ServerClock) -> float:
-        """When the n-th token from now can be had at the earliest, if nobody else takes any."""
-        self.turn(now, clock)
-        start = now if self._hold is None else max(now, self._hold.until)
-        missing = n - max(0, self.tokens)
-        if missing <= 0:
-            return start
-        full = max(1, self.limit - self.budget.headroom)
-        window = self.budget.window
-        if self._state is State.KNOWN:
-            closes = clock.sure_at(self.closes + GUARD, now)
-            return max(start, closes + (missing - 1) // full * window)
-        if self._cells and missing <= self.rolling:
-            return max(start, self._cells.back_at(missing))
-        return start + ((missing - self.rolling - 1) // full + 1) * window
+        return self.tokens < 1 and (self._state is State.KNOWN or bool(self.cells))
 
     # What turned out to be one budget
 
@@ -644,80 +606,10 @@ class Bucket:
                 self._unreflected = [*(self._unreflected or ()), settled]
             else:
                 self._count(settled, 1)
-        if other._cells is not None and self._state is State.KNOWN:
-            late = [other._cells.last_at] * other.rolling
+        if other.cells is not None and self._state is State.KNOWN:
+            late = [other.cells.last_at] * other.rolling
             self._unreflected = [*(self._unreflected or ()), *late]
-        elif other._cells is not None:
-            self._cells = self._cells or Cells(self.budget.window)
-            other._cells.move_to(self._cells)
+        elif other.cells is not None:
+            self.cells = self.cells or Cells(self.budget.window)
+            other.cells.move_to(self.cells)
         self._weigh()
-
-    # When it may be forgotten, and when it opens, for those who show it
-
-    def clear_at(self, now: float, clock: ServerClock) -> float:
-        """When it will hold nothing that may not be forgotten, as far as time can tell."""
-        self.turn(now, clock)
-        if self.pending:
-            return now + LOST_AFTER
-        at = now if self._hold is None else max(now, self._hold.until)
-        if self._state is State.KNOWN:
-            at = max(at, clock.sure_at(self.closes + GUARD, now))
-        if self._cells:
-            at = max(at, self._cells.last_at)
-        return at
-
-    def opens_at(self, now: float) -> float | None:
-        """The moment on our clock that a hold ends or a rolling unit comes back, if any."""
-        if self._hold is not None and self._hold.until > now:
-            return self._hold.until
-        return self._cells.first_at if self._cells else None
-
-
-def settle_plainly(
-    buckets: tuple[Bucket, ...], reports: tuple[Report, ...], received: float
-) -> int:
-    """Settle takes that were no probes, as long as a good answer only moves numbers: what
-    `Bucket.settle` comes to, with the bucket's report or rightly without.
-
-    Returns how many buckets are settled, the first ones; -1 where that is all of them and every
-    report was about one of them.
-    """
-    # Written out, and not as methods, since every answer comes through here.
-    done = told = 0
-    count = len(reports)
-    for bucket in buckets:
-        sure = bucket.sure
-        if sure == INFINITY:
-            cells = bucket._cells
-            if cells is None or received >= cells.until:
-                return done
-            if told < count and reports[told].family == bucket.budget.report:
-                return done
-            cells.latest += 1
-        else:
-            if told == count:
-                return done
-            report = reports[told]
-            remaining = report.remaining
-            if (
-                remaining is None
-                or report.reset != bucket.reset
-                or report.limit != bucket.limit
-                or report.family != bucket.budget.report
-                or sure == _NEVER
-            ):
-                return done
-            gone, used = bucket.limit - remaining, bucket.used
-            if gone > used:
-                if gone > bucket.mine + bucket.pending:
-                    return done
-                if gone > used + 1:
-                    bucket.tokens += used - gone + 1
-                bucket.used = gone
-            else:
-                bucket.tokens += 1
-            bucket.mine += 1
-            told += 1
-        bucket.pending -= 1
-        done += 1
-    return -1 if told == count else done

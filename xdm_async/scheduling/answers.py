@@ -12,6 +12,7 @@ import random
 
 from ..budgets.bucket import DOUBTED, Bucket, Finding
 from ..budgets.budget import Budget, Report
+from ..budgets.outlook import opens_at
 from ..budgets.server_clock import ServerClock
 from .events import Action, Say, Settle
 from .flows import Ticket
@@ -132,7 +133,7 @@ class Answers:
                 text = (
                     f"refused without an explanation ({bucket.strikes} in a row): "
                     f"{called(bucket)} is held for "
-                    f"{max(0.0, (bucket.opens_at(now) or now) - now):.1f} s"
+                    f"{max(0.0, (opens_at(bucket, now) or now) - now):.1f} s"
                 )
                 says.append(Say(level, text))
 

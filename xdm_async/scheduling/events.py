@@ -113,7 +113,9 @@ Action = Go | Drop | Exhaust | Say
 
 @attrs.frozen
 class BudgetStatus:
-    """What one bucket looks like at a moment; ``reset_in`` in seconds from then, if any."""
+    """What one bucket looks like at a moment; ``reset_in`` in seconds from then, if any, and
+    ``reserved`` what of ``remaining`` is kept from the least urgent.
+    """
 
     name: str
     owner: str
@@ -123,3 +125,4 @@ class BudgetStatus:
     in_flight: int
     waiting: int
     reset_in: float | None
+    reserved: int = 0
