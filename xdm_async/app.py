@@ -43,7 +43,8 @@ class BudgetState:
     ``owner`` is a user id, or the app. ``state`` is one of cold, known, provisional, rolling,
     held. ``waiting`` counts the requests that this budget keeps waiting now, ``in_flight`` those
     that hold a token of it. ``resets_at`` is on the server's clock: when its window ends, its
-    next unit comes back, or its hold is over; None where that is not known.
+    next unit comes back, or its hold is over; None where that is not known. ``reserved`` is what
+    of ``remaining`` is kept from `Priority.BULK` at the moment, in a budget of the app.
     """
 
     name: str
@@ -54,6 +55,7 @@ class BudgetState:
     in_flight: int
     waiting: int
     resets_at: datetime | None
+    reserved: int = 0
 
 
 class App:
@@ -226,6 +228,7 @@ class App:
                 status.in_flight,
                 status.waiting,
                 self._scheduler.server_instant(status.reset_in),
+                status.reserved,
             )
             for status in self._scheduler.statuses(user_id)
         ]

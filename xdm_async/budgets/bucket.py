@@ -13,7 +13,7 @@ from enum import Enum
 from .budget import Budget, Report
 from .cells import Cells
 from .hold import Hold
-from .server_clock import ServerClock
+from .server_clock import DRIFT, ServerClock
 
 GUARD = 1.0
 """Seconds after ``reset`` at which a window counts as closed: resets are floored, rounded or
@@ -143,7 +143,8 @@ class Bucket:
         self._ramp = 1
         self._hold: Hold | None = None
         self._shuts = 0.0
-        """When, on our clock, a KNOWN window is surely over, as its last report had it."""
+        """When, on our clock, a KNOWN window is over whatever its ``reset``: one window (and the
+        guard) after the answer that named it, since it was open by then."""
         self._weigh()
 
     def __repr__(self) -> str:
@@ -204,7 +205,7 @@ class Bucket:
         if hold is not None and not hold.strikes and max(hold.until, hold.struck_at) < now - 60.0:
             self._hold = None
             self._weigh()
-        if self._state is State.KNOWN and clock.lower(now) >= self.closes + GUARD:
+        if self._state is State.KNOWN and self.over_at(now, clock) <= now:
             self._state = State.PROVISIONAL
             self._close()
             self._weigh()
@@ -213,6 +214,10 @@ class Bucket:
             if not self.cells:
                 self.cells = None
             self._weigh()
+
+    def over_at(self, now: float, clock: ServerClock) -> float:
+        """When the KNOWN window is surely over; ``now`` where it is."""
+        return max(now, min(self._shuts, clock.sure_at(self.closes + GUARD, now)))
 
     def ready_at(self, now: float, clock: ServerClock, round_trip: float) -> float:
         """When the next request may go: ``now`` or before if it may, infinity if only an answer
@@ -223,7 +228,7 @@ class Bucket:
             return self._hold.until
         if self.tokens < 1:
             if self._state is State.KNOWN:
-                return clock.sure_at(self.closes + GUARD, now)
+                return self.over_at(now, clock)
             return self.cells.first_at if self.cells else INFINITY
         at_once = self._at_once
         if at_once and self._probes >= at_once:
@@ -331,8 +336,6 @@ class Bucket:
             if self._ramp < FULL:
                 self._ramp = min(FULL, self._ramp * 2)
         finding = self._take_in(report, route, probe, refused, sent, received, date, clock)
-        if self._state is State.KNOWN:
-            self._shuts = clock.sure_at(self.closes + GUARD, received)
         self._weigh()
         return finding
 
@@ -406,15 +409,17 @@ class Bucket:
         if refused and gone is not None and gone >= self.limit:
             self.hold(received, clock.sure_at(reset + GUARD, received) - received)
         if self._state is not State.KNOWN:
-            self._open(reset, gone, route, sent, received, clock)
+            if abs(reset - self.reset) <= SAME and sent < self._shuts:
+                return Finding.NOTHING  # so late that we have closed its window
+            self._open(reset, gone, route, sent, received)
         elif abs(reset - self.reset) <= SAME:
-            self.closes = max(self.closes, self._latest_end(reset, received, clock))
+            self.closes = max(self.closes, reset)
             if self._apart:
                 self._apart.pop(route, None)
             self._reflect(gone, sent, received)
         elif reset > self.reset and date > self.reset - SAME:
             self._close()
-            self._open(reset, gone, route, sent, received, clock)
+            self._open(reset, gone, route, sent, received)
         elif reset > self.reset or clock.upper(received) < reset - SAME:
             return self._two_windows(reset, gone, route, sent, received, date)
         if gone is not None and gone > self.mine + self.pending + self.unreflected:
@@ -437,6 +442,7 @@ class Bucket:
         """
         self._reflect(gone, sent, received)
         self.closes = max(self.closes, reset)
+        self._shuts = max(self._shuts, received + self.budget.window * (1.0 + DRIFT) + GUARD)
         if self._apart is None:
             self._apart = {}
         first_reset, first_date = self._apart.setdefault(route, (reset, date))
@@ -446,20 +452,8 @@ class Bucket:
             return Finding.APART
         return Finding.NOTHING
 
-    def _latest_end(self, reset: float, received: float, clock: ServerClock) -> float:
-        """The latest that a window can end which was open when this answer came, and is said to
-        end at ``reset``: no later than one window from then, however ``reset`` was rounded.
-        """
-        return min(reset, clock.upper(received) + self.budget.window)
-
     def _open(
-        self,
-        reset: float,
-        gone: int | None,
-        route: str,
-        sent: float,
-        received: float,
-        clock: ServerClock,
+        self, reset: float, gone: int | None, route: str, sent: float, received: float
     ) -> None:
         """A window is named. What settled before this request was sent is in its numbers, if it
         tells any.
@@ -474,8 +468,8 @@ class Bucket:
         if gone is None:
             late.append(received)
         self._unreflected = late or None
-        self._state, self.reset = State.KNOWN, reset
-        self.closes = self._latest_end(reset, received, clock)
+        self._state, self.reset, self.closes = State.KNOWN, reset, reset
+        self._shuts = received + self.budget.window * (1.0 + DRIFT) + GUARD
         self._named_by, self._apart = route, None
         self.used = gone or 0
 
@@ -599,6 +593,7 @@ class Bucket:
                 self._hold = Hold()
             self._hold.absorb(other._hold)
         self._opened = min(self._opened, other._opened)
+        self._shuts = max(self._shuts, other._shuts)
         if self._limit_sent < other._limit_sent:
             self.limit, self._limit_sent = other.limit, other._limit_sent
         for settled in other._unreflected or ():

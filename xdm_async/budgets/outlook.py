@@ -6,7 +6,7 @@ the next request may go now is the bucket's own business (`Bucket.ready_at`).
 
 from __future__ import annotations
 
-from .bucket import GUARD, LOST_AFTER, Bucket
+from .bucket import LOST_AFTER, Bucket
 from .server_clock import ServerClock
 
 INFINITY = float("inf")
@@ -19,7 +19,7 @@ def kept(bucket: Bucket, share: float, now: float, clock: ServerClock) -> float:
     one, with the time to the next.
     """
     if bucket.known:
-        to_come = clock.sure_at(bucket.closes + GUARD, now) - now
+        to_come = bucket.over_at(now, clock) - now
     elif bucket.cells:
         to_come = max(bucket.cells.first_at - now, bucket.budget.window / 64.0)
     else:
@@ -34,7 +34,7 @@ def spare_at(bucket: Bucket, share: float, now: float, clock: ServerClock) -> fl
     # The part of the window at whose beginning just the tokens that there are would be kept.
     part = bucket.tokens / (share * bucket.limit) * bucket.budget.window
     if bucket.known:
-        at = clock.sure_at(bucket.closes + GUARD, now) - part
+        at = bucket.over_at(now, clock) - part
     elif bucket.cells:
         at = bucket.cells.first_at
         if part > bucket.budget.window / 64.0:
@@ -54,7 +54,7 @@ def nth_at(bucket: Bucket, n: int, now: float, clock: ServerClock) -> float:
     full = max(1, bucket.limit - bucket.budget.headroom)
     window = bucket.budget.window
     if bucket.known:
-        closes = clock.sure_at(bucket.closes + GUARD, now)
+        closes = bucket.over_at(now, clock)
         return max(start, closes + (missing - 1) // full * window)
     if bucket.cells and missing <= bucket.rolling:
         return max(start, bucket.cells.back_at(missing))
@@ -68,7 +68,7 @@ def clear_at(bucket: Bucket, now: float, clock: ServerClock) -> float:
         return now + LOST_AFTER
     at = max(now, bucket.held_until)
     if bucket.known:
-        at = max(at, clock.sure_at(bucket.closes + GUARD, now))
+        at = max(at, bucket.over_at(now, clock))
     if bucket.cells:
         at = max(at, bucket.cells.last_at)
     return at
