@@ -6,7 +6,7 @@ the next request may go now is the bucket's own business (`Bucket.ready_at`).
 
 from __future__ import annotations
 
-from .bucket import LOST_AFTER, Bucket
+from .bucket import LOST_AFTER, Bucket, State
 from .server_clock import ServerClock
 
 INFINITY = float("inf")
@@ -24,7 +24,15 @@ def kept(bucket: Bucket, share: float, now: float, clock: ServerClock) -> float:
         to_come = max(bucket.cells.first_at - now, bucket.budget.window / 64.0)
     else:
         to_come = bucket.budget.window
-    return share * bucket.limit * min(1.0, to_come / bucket.budget.window)
+    full = bucket.limit - bucket.budget.headroom
+    return min(share * full * min(1.0, to_come / bucket.budget.window), full - 1.0)
+
+
+def stays(bucket: Bucket, now: float, clock: ServerClock) -> float:
+    """Until when what is `kept` of it only melts, as far as time can tell."""
+    if bucket.known:
+        return bucket.over_at(now, clock)
+    return bucket.cells.first_at if bucket.cells else INFINITY
 
 
 def spare_at(bucket: Bucket, share: float, now: float, clock: ServerClock) -> float:
@@ -32,7 +40,8 @@ def spare_at(bucket: Bucket, share: float, now: float, clock: ServerClock) -> fl
     if bucket.tokens > kept(bucket, share, now, clock):
         return now
     # The part of the window at whose beginning just the tokens that there are would be kept.
-    part = bucket.tokens / (share * bucket.limit) * bucket.budget.window
+    full = bucket.limit - bucket.budget.headroom
+    part = bucket.tokens / (share * full) * bucket.budget.window
     if bucket.known:
         at = bucket.over_at(now, clock) - part
     elif bucket.cells:
@@ -44,8 +53,14 @@ def spare_at(bucket: Bucket, share: float, now: float, clock: ServerClock) -> fl
     return max(at, now) + 1e-3
 
 
-def nth_at(bucket: Bucket, n: int, now: float, clock: ServerClock) -> float:
-    """When the n-th token from now can be had at the earliest, if nobody else takes any."""
+def nth_at(
+    bucket: Bucket, n: int, now: float, clock: ServerClock, *, at_the_earliest: bool = False
+) -> float:
+    """When the n-th token from now can be had, if nobody else takes any.
+
+    A window that nobody has named yet is taken for a whole one that opens now; ``at_the_earliest``
+    it may be over at once.
+    """
     bucket.turn(now, clock)
     start = max(now, bucket.held_until)
     missing = n - max(0, bucket.tokens)
@@ -58,7 +73,10 @@ def nth_at(bucket: Bucket, n: int, now: float, clock: ServerClock) -> float:
         return max(start, closes + (missing - 1) // full * window)
     if bucket.cells and missing <= bucket.rolling:
         return max(start, bucket.cells.back_at(missing))
-    return start + ((missing - bucket.rolling - 1) // full + 1) * window
+    windows = (missing - bucket.rolling - 1) // full + 1
+    if at_the_earliest and bucket.state is not State.ROLLING:
+        windows -= 1
+    return start + windows * window
 
 
 def clear_at(bucket: Bucket, now: float, clock: ServerClock) -> float:

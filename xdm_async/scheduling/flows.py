@@ -117,8 +117,8 @@ class Line:
 class Flow:
     """The waiting tickets of one account for one group of budgets.
 
-    Always true: ``lines`` holds those with someone in them, the most urgent first; ``waiting`` is
-    how many tickets that is.
+    Always true: ``lines`` are the lines of those who wait, the most urgent first, and of those who
+    have while others still do; ``waiting`` is how many tickets they hold.
     """
 
     __slots__ = (
@@ -127,6 +127,7 @@ class Flow:
         "due",
         "expected",
         "group",
+        "lined",
         "lines",
         "own",
         "owner",
@@ -148,6 +149,8 @@ class Flow:
         self.waiting = 0
         self.served = 0
         """Attained service, as the pool compares it."""
+        self.lined = 0
+        """In which of the pool's lines it has an entry for ``served``: a bit for each priority."""
         self.rank = Priority.BULK
         """While READY: in which of the pool's lines."""
         self.place = Place.IDLE
@@ -165,7 +168,7 @@ class Flow:
     @property
     def urgency(self) -> Priority:
         """The highest priority that waits here; somebody does."""
-        return self.lines[0].priority
+        return next(line.priority for line in self.lines if line.count)
 
     def park(self, due: float) -> None:
         """Its own buckets give nothing until ``due``, or until an answer."""
@@ -223,14 +226,16 @@ class Flow:
         """Who goes next of those whose priority may go now; nobody before the most urgent does,
         but for a less urgent one after so many in a row.
         """
-        if not self.lines or not allowed[self.lines[0].priority]:
-            return None
-        chosen = self.lines[0]
-        for lower in self.lines[1:]:
-            if chosen.run < IN_A_ROW or not allowed[lower.priority]:
+        chosen: Line | None = None
+        for line in self.lines:
+            if not line.count:
+                continue
+            if chosen is None and not allowed[line.priority]:
+                return None
+            if chosen is not None and (chosen.run < IN_A_ROW or not allowed[line.priority]):
                 break
-            chosen = lower
-        return chosen.first
+            chosen = line
+        return None if chosen is None else chosen.first
 
     def served_one(self, ticket: Ticket) -> None:
         """This ticket leaves the line and is granted."""
@@ -239,14 +244,15 @@ class Flow:
             for line in lines:
                 if line.priority > ticket.priority:
                     line.run = 0
-                elif line.priority == ticket.priority and line is not lines[-1]:
+                elif line.priority == ticket.priority and self.waiting > self._down_to(line):
                     line.run += 1
         self.remove(ticket)
         self.served += ticket.cost
+        self.lined = 0
 
     def serve(self, many: int) -> list[Ticket]:
         """So many leave the one line that there is, and are granted."""
-        (line,) = self.lines
+        (line,) = (line for line in self.lines if line.count)
         gone = []
         ticket = line.first
         for _ in range(many):
@@ -256,6 +262,7 @@ class Flow:
             following = ticket.following
             ticket.previous = ticket.following = None
             ticket = following
+        self.lined = 0
         line.first = ticket
         if ticket is None:
             line.last = None
@@ -277,6 +284,10 @@ class Flow:
                 yield ticket
                 ticket = following
 
+    def _down_to(self, line: Line) -> int:
+        """How many wait in this line and those above."""
+        return sum(other.count for other in self.lines if other.priority >= line.priority)
+
     def _line(self, priority: Priority) -> Line:
         for line in self.lines:
             if line.priority == priority:
@@ -295,8 +306,8 @@ class Flow:
             self.pool.waiting -= 1
         if self.expected:
             self.pool.expected_waiting += change
-        if not line.count:
-            self.lines = [other for other in self.lines if other is not line] or ()
+        if not self.waiting:
+            self.lines = ()
 
 
 def _most_urgent_first(line: Line) -> int:

@@ -30,16 +30,30 @@ class Forecast:
         """By priority, the share that is kept from it of a budget that accounts share."""
 
     def soonest(
-        self, flow: Flow, priority: Priority, n: int, now: float, *, others: int = 0
+        self,
+        flow: Flow,
+        priority: Priority,
+        n: int,
+        now: float,
+        *,
+        others: int = 0,
+        at_the_earliest: bool = False,
     ) -> tuple[float, Bucket | None]:
         """When the n-th request from now can leave, and the bucket that decides it: none where
-        it is now. ``others`` leave the app's tokens to fewer.
+        it is now. ``others`` leave the app's tokens to fewer; ``at_the_earliest`` a window that
+        nobody has named yet may be over at once.
         """
         latest: float = now
         blocker: Bucket | None = None
         for index, bucket in enumerate(flow.buckets):
             shared = index >= flow.own
-            at = outlook.nth_at(bucket, n + others if shared else n, now, self._clock)
+            at = outlook.nth_at(
+                bucket,
+                n + others if shared else n,
+                now,
+                self._clock,
+                at_the_earliest=at_the_earliest,
+            )
             share = self._reserve[priority]
             if shared and share and at <= now:
                 at = outlook.spare_at(bucket, share, now, self._clock)

@@ -81,22 +81,31 @@ class Granting:
         self._left = AT_ONCE
         """How many more it may grant."""
 
-    def _leave(self, flow: Flow, ticket: Ticket) -> None:
+    def _leave(self, flow: Flow, ticket: Ticket, now: float) -> None:
         """A ticket gives its place up."""
         flow.remove(ticket)
         self.waiting -= 1
         ticket.stage = Stage.DONE
+        stirs = flow.expected  # then what was kept for it is for others
         if not flow.waiting and flow.place is Place.PARKED:
             flow.unpark()
+        elif not flow.waiting:
+            flow.place = Place.IDLE
+        elif flow.waiting and flow.place is Place.READY and flow.urgency < flow.rank:
+            flow.pool.push(flow)  # in the line of those who are still there
+            stirs = True
+        if stirs and flow.pool.shut and not self.closed:
+            self._pump(flow.pool, now)
 
     # Who may go
 
     def _at_once(self, flow: Flow, ticket: Ticket, now: float) -> bool:
         """Whether a ticket may go without getting in line."""
+        pool, priority = flow.pool, ticket.priority
         return (
             self._own_ready_at(flow, now) <= now
-            and self._app_ready_at(flow.pool, now)[ticket.priority] <= now
-            and not self._kept(flow, ticket.priority)
+            and (self._plenty(pool, now) or self._app_ready_at(pool, now)[priority] <= now)
+            and not self._kept(flow, priority)
         )
 
     def _own_ready_at(self, flow: Flow, now: float) -> float:
@@ -134,7 +143,8 @@ class Granting:
                 continue
             for bucket in pool.buckets:
                 kept[priority] = max(kept[priority], outlook.kept(bucket, share, now, self.clock))
-                fresh = min(fresh, bucket.budget.window / 1024.0)
+                stays = outlook.stays(bucket, now, self.clock)
+                fresh = min(fresh, stays - now, bucket.budget.window / 1024.0)
                 at = outlook.spare_at(bucket, share, now, self.clock)
                 times[priority] = max(times[priority], at)
         pool.kept, pool.kept_until = kept, now + fresh
@@ -186,6 +196,7 @@ class Granting:
 
     def _pump(self, pool: Pool, now: float) -> None:
         """Grant to the ready flows of a pool until the app's buckets or the flows are done."""
+        barred = -1
         while pool:
             if self._left <= 0:
                 self._shut_until(pool, now)
@@ -193,9 +204,9 @@ class Granting:
                 return
             allowed: Sequence[bool] = _EVERYBODY
             times: Sequence[float] = ()
-            if not self._plenty(pool, now):
+            if barred >= 0 or not self._plenty(pool, now):
                 times = self._app_ready_at(pool, now)
-                allowed = [at <= now for at in times]
+                allowed = [at <= now and p > barred for p, at in enumerate(times)]
                 if not any(allowed):
                     self._wait_for(pool, times, now)
                     return
@@ -224,9 +235,9 @@ class Granting:
                 self._park(flow, at, now)
                 continue
             if self._kept(flow, ticket.priority):
+                barred = ticket.priority  # whoever is more urgent has more to take from
                 pool.push(flow, first=True)
-                self._shut_until(pool, INFINITY)
-                return
+                continue
             flow.served_one(ticket)
             self.waiting -= 1
             self._grant(flow, ticket, now)
@@ -243,12 +254,14 @@ class Granting:
 
     def _wait_for(self, pool: Pool, times: Sequence[float], now: float) -> None:
         """Those in line may not go: look again when the first of them may."""
-        at = min([times[p] for p in Priority if pool.in_line(p)], default=INFINITY)
-        self._shut_until(pool, at)
-        if LONG < at - now < INFINITY:
-            for bucket in pool.buckets:
-                if bucket.ready_at(now, self.clock, self._round_trip) > now + LONG:
-                    self._warn(bucket, at, now)
+        later = [times[p] for p in Priority if pool.in_line(p) and times[p] > now]
+        self._shut_until(pool, min(later, default=INFINITY))
+        for bucket in pool.buckets:
+            ready_at = bucket.ready_at(now, self.clock, self._round_trip)
+            if now + LONG < ready_at < INFINITY:
+                self._warn(bucket, ready_at, now)
+            elif ready_at <= now and bucket.tokens <= max(pool.kept):
+                self._warn_of_reserve(bucket, now)
 
     def _shut_until(self, pool: Pool, at: float) -> None:
         pool.shut = True
@@ -270,7 +283,11 @@ class Granting:
     def _serve_plainly(self, flow: Flow, now: float) -> None:
         """Grant at once to as many of a flow as need nothing decided, one after the other."""
         pool = flow.pool
-        if len(flow.lines) > 1 or pool.expected or not self._plenty(pool, now):
+        if (
+            flow.waiting > flow.ahead_of(flow.urgency)
+            or pool.expected
+            or not self._plenty(pool, now)
+        ):
             return
         many = min(self._left, flow.waiting)
         for bucket in flow.buckets[: flow.own]:
@@ -330,4 +347,15 @@ class Granting:
         if self._warned.get(bucket.budget.name, -INFINITY) <= now:
             self._warned[bucket.budget.name] = until
             text = f"{called(bucket)} is spent: the next request goes in {until - now:.0f} s"
+            self._out.append(Say(logging.WARNING, text))
+
+    def _warn_of_reserve(self, bucket: Bucket, now: float) -> None:
+        window = bucket.budget.window
+        until = bucket.over_at(now, self.clock) if bucket.known else now + window
+        if until - now > LONG and self._warned.get(bucket.budget.name, -INFINITY) <= now:
+            self._warned[bucket.budget.name] = until
+            text = (
+                f"what is left of {called(bucket)} is kept for more urgent requests: the others "
+                "go one by one as that melts"
+            )
             self._out.append(Say(logging.WARNING, text))

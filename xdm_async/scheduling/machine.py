@@ -136,7 +136,7 @@ class Machine(Granting):
         served = flow.served
         if served > pool.floor:  # as `Pool.pass_by` has it
             pool.floor = served
-            flow.served = served + ticket.cost
+            flow.served, flow.lined = served + ticket.cost, 0
         else:
             pool.pass_by(flow, ticket.cost)
         ticket.flow = flow
@@ -171,8 +171,8 @@ class Machine(Granting):
         settled = settle_plainly(ticket.buckets, reports, received)
         if settled >= 0:
             return settled
-        if received - sent > self._round_trip:
-            self._round_trip += (min(received - sent, SLOWEST) - self._round_trip) / 8.0
+        trip = received - sent
+        self._round_trip += ((trip if trip < SLOWEST else SLOWEST) - self._round_trip) / 8.0
         ticket.stage = _DONE
         self.in_flight -= 1
         return -1
@@ -192,21 +192,23 @@ class Machine(Granting):
             flow.pool.pass_by(flow, ticket.cost)
             self._grant(flow, ticket, now)
             return
-        each, all_of_them = self._max_waiting
-        if flow.owner.waiting >= each or self.waiting >= all_of_them:
-            self._turn_away(flow, ticket, now, full=True)
-        elif ticket.deadline < INFINITY and self._too_late(flow, ticket, now):
+        if ticket.deadline < INFINITY and self._too_late(flow, ticket, now):
             self._turn_away(flow, ticket, now)
-        else:
-            flow.append(ticket)
-            self._join(flow, ticket, now)
+            return
+        each, all_of_them = self._max_waiting
+        full = flow.owner.waiting >= each or self.waiting >= all_of_them
+        flow.append(ticket)
+        self._join(flow, ticket, now)
+        if full and ticket.stage is Stage.WAITING:
+            self._leave(flow, ticket, now)
+            self._turn_away(flow, ticket, now, full=True)
 
     def _cancel(self, event: Cancel, now: float) -> None:
         ticket = event.ticket
         if ticket.stage is Stage.GRANTED:
             self._refund(Refund(ticket), now)
         elif ticket.stage is Stage.WAITING:
-            self._leave(ticket.flow, ticket)
+            self._leave(ticket.flow, ticket, now)
 
     def _refund(self, event: Refund, now: float) -> None:
         ticket = event.ticket
@@ -231,11 +233,16 @@ class Machine(Granting):
         trip = min(event.received - event.sent, SLOWEST)
         self._round_trip += (trip - self._round_trip) / 8.0
         self._end(ticket)
+        shape = _shape(ticket)
         self._out.extend(self._answers.take_in(event, now))
+        if _shape(ticket) != shape:
+            for pool in self.roster.pools.values():
+                pool.kept_until = -INFINITY
+                pool.freshen()
         self._line_up_stirred(now)
         if event.refused and not self.closed:
             flow = self.roster.flow(ticket)
-            soonest, _ = self._forecast.soonest(flow, ticket.priority, 1, now)
+            soonest, _ = self._forecast.soonest(flow, ticket.priority, 1, now, at_the_earliest=True)
             if soonest > ticket.deadline:
                 self._turn_away(flow, ticket, now)
             else:
@@ -263,7 +270,7 @@ class Machine(Granting):
             ticket = self._deadlines.pop(now)
             if ticket is None:
                 break
-            self._leave(ticket.flow, ticket)
+            self._leave(ticket.flow, ticket, now)
             self._turn_away(ticket.flow, ticket, now)
             self._left -= 1
 
@@ -275,7 +282,7 @@ class Machine(Granting):
         for owner in self.roster.owners.values():
             for flow in owner.flows:
                 for ticket in flow.tickets():
-                    self._leave(flow, ticket)
+                    self._leave(flow, ticket, now)
                     self._out.append(Drop(ticket))
 
     # Waiting
@@ -290,7 +297,7 @@ class Machine(Granting):
             self._pump(flow.pool, now)
         if ticket.deadline < INFINITY and ticket.stage is Stage.WAITING:
             if ticket.deadline <= now:
-                self._leave(flow, ticket)
+                self._leave(flow, ticket, now)
                 self._turn_away(flow, ticket, now)
             else:
                 self._deadlines.add(ticket, self.waiting + self.in_flight)
@@ -313,7 +320,10 @@ class Machine(Granting):
     def _too_late(self, flow: Flow, ticket: Ticket, now: float) -> bool:
         """Whether even the earliest turn comes after a ticket's deadline."""
         ahead = flow.ahead_of(ticket.priority)
-        return self._forecast.soonest(flow, ticket.priority, ahead + 1, now)[0] > ticket.deadline
+        soonest, _ = self._forecast.soonest(
+            flow, ticket.priority, ahead + 1, now, at_the_earliest=True
+        )
+        return soonest > ticket.deadline
 
     # How a permit ends
 
@@ -373,8 +383,7 @@ class Machine(Granting):
         bucket = self._blocker(flow, ticket.priority, now)
         if bucket is None:
             return None
-        ahead = flow.ahead_of(ticket.priority)
-        at, _ = self._forecast.soonest(flow, ticket.priority, ahead, now)
+        at, _ = self._forecast.soonest(flow, ticket.priority, 1, now)
         return bucket.budget.name, bucket.owner, at - now if at > now else None
 
     def eta(
@@ -390,3 +399,10 @@ class Machine(Granting):
     def statuses(self, now: float, user_id: str | None = None) -> list[BudgetStatus]:
         """Every bucket, or those that one account draws on, as they are at ``now``."""
         return self._forecast.statuses(now, user_id, self._round_trip)
+
+
+def _shape(ticket: Ticket) -> list[tuple[bool, float, int]]:
+    """What the reserve of the app's buckets goes by: whether a window is known, which, how wide."""
+    return [
+        (bucket.known, bucket.reset, bucket.limit) for bucket in ticket.buckets[ticket.flow.own :]
+    ]

@@ -27,8 +27,9 @@ _URGENT_FIRST = tuple(sorted(Priority, reverse=True))
 class Levels:
     """Ready flows by attained service: O(1) for each, however many there are.
 
-    A flow that was upgraded to another line, served or parked since leaves its entry behind; it
-    is passed over when its turn comes.
+    A flow that went to another line, was served or is parked since leaves its entry behind: it is
+    passed over when its turn comes. `Flow.lined` says in which lines it has an entry already, so
+    that coming and going does not leave more than one in each.
     """
 
     __slots__ = ("_levels", "order")
@@ -110,7 +111,8 @@ class Pool:
 
     def welcome(self, flow: Flow) -> None:
         """A flow that was idle does not bring more than a little credit along."""
-        flow.served = max(flow.served, self.floor - CATCH_UP)
+        if flow.served < self.floor - CATCH_UP:
+            flow.served, flow.lined = self.floor - CATCH_UP, 0
 
     def pass_by(self, flow: Flow, cost: int) -> None:
         """A flow is served at once, since nobody is in line: as if pushed and popped."""
@@ -119,12 +121,14 @@ class Pool:
             served = flow.served
             if served > self.floor:
                 self.floor = served
-        flow.served = served + cost
+        flow.served, flow.lined = served + cost, 0
 
     def push(self, flow: Flow, *, first: bool = False) -> None:
         """A flow is ready: behind its equals, or back before them where it was just popped."""
         flow.place, flow.rank = Place.READY, flow.urgency
-        self._lines[flow.rank].push(flow, first=first)
+        if not flow.lined & 1 << flow.rank:
+            flow.lined |= 1 << flow.rank
+            self._lines[flow.rank].push(flow, first=first)
 
     def upgrade(self, flow: Flow) -> None:
         """Someone more urgent has come to a flow that is in line."""
@@ -145,7 +149,10 @@ class Pool:
             if best is None:
                 return None
             flow = self._lines[best].pop()
-            if flow.place is not Place.READY or flow.rank is not best or flow.served != served:
+            if flow.served != served:
+                continue
+            flow.lined &= ~(1 << best)
+            if flow.place is not Place.READY or flow.rank is not best:
                 continue
             if served > self.floor:
                 self.floor = served

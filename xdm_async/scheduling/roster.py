@@ -181,6 +181,8 @@ class Roster:
                     flow.unpark()
                     self.stirred.append(flow)
                 self._furnish(flow)
-                if flow.pool is not pool and flow.waiting:
-                    pool.waiting -= 1
-                    flow.pool.waiting += 1
+                if flow.pool is not pool:
+                    flow.lined = 0
+                    if flow.waiting:
+                        pool.waiting -= 1
+                        flow.pool.waiting += 1
