@@ -37,9 +37,7 @@ def app_plan(
     return Plan("small", {"g": tuple(budgets)}, {SEND: "g"})
 
 
-def user_plan(
-    limit: int, *, report: Family | None = "rate-limit", window: float = WINDOW
-) -> Plan:
+def user_plan(limit: int, *, report: Family | None = "rate-limit", window: float = WINDOW) -> Plan:
     """One budget of each user."""
     return Plan(
         "small", {"g": (Budget(limit, window, "user", "user", report=report),)}, {SEND: "g"}
