@@ -22,7 +22,13 @@ def make_app(x: Emulator, monkeypatch: pytest.MonkeyPatch, plan: Plan = plans.DE
     return App(base_url=x.url, plan=plan, timeout=5.0, **keys)
 
 
-@pytest.mark.parametrize("day_headers", [False, True], ids=["no day headers", "day headers"])
+@pytest.mark.parametrize(
+    "day_headers",
+    [
+        pytest.param(False, id="no day headers"),
+        pytest.param(True, id="day headers", marks=pytest.mark.slow),
+    ],
+)
 def test_a_day_of_sends_is_never_refused_and_uses_every_unit(
     monkeypatch: pytest.MonkeyPatch, day_headers: bool
 ) -> None:
@@ -49,7 +55,13 @@ def test_a_day_of_sends_is_never_refused_and_uses_every_unit(
     drive(main)
 
 
-@pytest.mark.parametrize("day_headers", [False, True], ids=["no day headers", "day headers"])
+@pytest.mark.parametrize(
+    "day_headers",
+    [
+        pytest.param(False, id="no day headers"),
+        pytest.param(True, id="day headers", marks=pytest.mark.slow),
+    ],
+)
 @pytest.mark.parametrize("table", [DOCUMENTED, DOCS_2026], ids=["documented", "docs 2026"])
 @pytest.mark.parametrize("plan", [plans.DEFAULT, plans.PAY_PER_USE], ids=lambda p: p.name)
 def test_any_plan_gets_everything_through_either_table(

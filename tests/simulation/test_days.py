@@ -34,7 +34,14 @@ def result_of(**changes: Any) -> Result:
     return simulation.result()
 
 
-@pytest.mark.parametrize("arrival", Arrival)
+@pytest.mark.parametrize(
+    "arrival",
+    [
+        Arrival.BURST,
+        pytest.param(Arrival.STEADY, marks=pytest.mark.slow),
+        pytest.param(Arrival.DAYTIME, marks=pytest.mark.slow),
+    ],
+)
 def test_a_day_of_1000_accounts_is_sent_whole_and_never_refused(arrival: Arrival) -> None:
     result = result_of(accounts=1_000, arrival=arrival)
 

@@ -40,8 +40,8 @@ from .forgetting import Forgetting
 from .granting import AT_ONCE, Granting, Pacer
 from .pool import Pool
 
-OFTEN = 0.05
-"""Seconds between two looks at the server's clock, where nothing else asks for one."""
+AGED = 1.0
+"""Seconds after which a look at the server's clock is worth it though it tells nothing new."""
 SLOWEST = 5.0
 """Seconds: an answer that took longer says nothing about how long they usually take."""
 MAX_WAITING = (10_000, 1_000_000)
@@ -166,8 +166,13 @@ class Machine(Granting):
             or self._blamed
         ):
             return 0
-        if received - self.clock.at > OFTEN:
-            self.clock.observe(date, sent, received)
+        clock = self.clock
+        if (
+            date - received > clock.low
+            or date + 1.0 - sent < clock.high
+            or received - clock.at > AGED
+        ):
+            clock.observe(date, sent, received)
         settled = settle_plainly(ticket.buckets, reports, received)
         if settled >= 0:
             return settled
