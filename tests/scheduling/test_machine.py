@@ -2,75 +2,25 @@
 
 import math
 import random
+import sys
 
 import pytest
 
 from xdm_async.budgets import plans
 from xdm_async.budgets.bucket import State
-from xdm_async.budgets.budget import Budget, Plan, Report
+from xdm_async.budgets.budget import Budget, Plan
 from xdm_async.scheduling.events import (
-    Ask,
     Cancel,
     Close,
-    Drop,
-    Go,
     Lose,
     Refund,
-    Say,
     Settle,
     Tick,
 )
 from xdm_async.scheduling.flows import Stage, Ticket
-from xdm_async.scheduling.machine import AT_ONCE, Machine
+from xdm_async.scheduling.machine import AT_ONCE
 
-SEND, READ = "dm_conversations.send", "dm_events.list"
-EPOCH = 1_700_000_000.0
-
-
-class Driver:
-    """Feeds a machine events at times that a test chooses."""
-
-    def __init__(self, plan: Plan = plans.DEFAULT) -> None:
-        self.machine = Machine(plan, seed=1, reserve={})
-        self.now = 1_000.0
-        self.granted: list[Ticket] = []
-        self.dropped: list[Ticket] = []
-        self.said: list[str] = []
-        self.used: dict[str, int] = {}
-
-    def step(self, event: object) -> None:
-        for action in self.machine.step(event, self.now):  # type: ignore[arg-type]
-            if isinstance(action, Go):
-                self.granted.append(action.ticket)
-            elif isinstance(action, Drop):
-                self.dropped.append(action.ticket)
-            elif isinstance(action, Say):
-                self.said.append(action.text)
-
-    def ask(self, user: str = "1", route: str = SEND) -> Ticket:
-        ticket = Ticket(user, route)
-        self.step(Ask(ticket))
-        return ticket
-
-    def report(self, remaining: int, limit: int, reset_in: float = 900.0) -> Report:
-        return Report("rate-limit", limit, remaining, math.ceil(EPOCH + self.now + reset_in))
-
-    def settle(
-        self, ticket: Ticket, *reports: Report, refused: bool = False, ago: float = 0.1
-    ) -> None:
-        date = math.floor(EPOCH + self.now)
-        self.step(Settle(ticket, self.now - ago, self.now, reports, date, refused))
-
-    def known(self, user: str = "1", *, left: int, limit: int = 200) -> None:
-        """Let one request of the user report a window with so many tokens left."""
-        self.settle(self.ask(user), self.report(left, limit))
-
-    def advance(self, seconds: float) -> None:
-        end = self.now + seconds
-        while self.machine.wake_at <= end:
-            self.now = max(self.now, self.machine.wake_at)
-            self.step(Tick())
-        self.now = end
+from .driver import EPOCH, READ, SEND, Driver
 
 
 @pytest.fixture
@@ -361,3 +311,31 @@ def test_a_plan_caught_wrong_is_said_once_for_each_budget_that_it_makes_doubtful
     said = [s for s in driver.said if "the server's limit" in s]
     assert len(said) == 2
     assert "'dm.write.user.24h', which no header confirms" in said[0]
+
+
+def test_of_many_accounts_that_are_forgotten_nothing_is_left(driver: Driver) -> None:
+    empty = sys.getsizeof(driver.machine.roster.owners)
+    for number in range(3_000):
+        driver.settle(driver.ask(f"u{number}", READ), driver.report(199, 200))
+    assert len(driver.machine.roster.owners) == 3_000
+
+    driver.advance(1_000)
+    assert not driver.machine.roster.owners
+    assert sys.getsizeof(driver.machine.roster.owners) <= empty
+    assert driver.machine.wake_at == math.inf
+
+
+def test_a_grant_that_came_to_nothing_is_no_service() -> None:
+    """Of ten that the app has left each account gets five, whoever was granted in vain before."""
+    driver = Driver(Plan("one", {"g": (Budget(10, 900.0, "app", report=None),)}, {SEND: "g"}))
+    for _ in range(10):
+        driver.step(Refund(driver.ask("unlucky")))
+    driver.machine.roster.app_buckets["g.app.15m"].hold(driver.now, 10.0)
+    for _ in range(20):
+        driver.ask("unlucky"), driver.ask("other")
+    driver.granted.clear()
+    driver.advance(11)
+    while driver.machine.in_flight:
+        driver.settle(driver.granted[-driver.machine.in_flight])
+    assert [t.user_id for t in driver.granted].count("unlucky") == 5
+    assert len(driver.granted) == 10

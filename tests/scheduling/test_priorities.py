@@ -440,11 +440,11 @@ def test_a_thousand_accounts_get_equal_shares_however_much_each_has_queued() -> 
     assert set(got.values()) == {3, 4}
 
 
-def test_a_refunded_turn_is_had_by_the_next_in_line() -> None:
+def test_a_refunded_turn_is_had_by_the_account_that_lost_it() -> None:
     driver = Driver(app_plan(10))
     saturated(driver, {"a": 1.0, "b": 1.0}, 20, 10)
     gone = driver.granted[3]
     driver.step(Refund(gone))
 
     assert len(driver.granted) == 11
-    assert driver.granted[-1].user_id != driver.granted[-2].user_id
+    assert driver.granted[-1].user_id == gone.user_id

@@ -220,6 +220,7 @@ class Machine(Granting):
         self._end(ticket)
         for index, bucket in enumerate(ticket.buckets):
             bucket.real.refund(bool(ticket.probes >> index & 1))
+        ticket.flow.pool.give_back(ticket.flow, ticket.cost)
         self._after(ticket, now)
 
     def _lose(self, event: Lose, now: float) -> None:
@@ -247,6 +248,7 @@ class Machine(Granting):
         self._line_up_stirred(now)
         if event.refused and not self.closed:
             flow = self.roster.flow(ticket)
+            flow.pool.give_back(flow, ticket.cost)
             soonest, _ = self._forecast.soonest(flow, ticket.priority, 1, now, at_the_earliest=True)
             if soonest > ticket.deadline:
                 self._turn_away(flow, ticket, now)
@@ -356,6 +358,7 @@ class Machine(Granting):
 
     def _forget(self, now: float) -> None:
         """Drop the accounts that nobody uses and whose buckets hold nothing."""
+        gone = []
         for owner in self._forgetting.due(now):
             owner.due = 0
             buckets = owner.buckets().values()
@@ -364,8 +367,9 @@ class Machine(Granting):
             busy = any(f.waiting or f.place for f in owner.flows)
             if busy or not all(bucket.idle for bucket in buckets):
                 self._forget_later(owner, now)
-            elif self.roster.owners.get(owner.user_id) is owner:
-                del self.roster.owners[owner.user_id]
+            else:
+                gone.append(owner)
+        self.roster.forget(gone)
         if self._forgetting.behind(now):
             self._at(now, self._forgetting)
             self._left = 0

@@ -123,6 +123,13 @@ class Pool:
                 self.floor = served
         flow.served, flow.lined = served + cost, 0
 
+    def give_back(self, flow: Flow, cost: int) -> None:
+        """A grant came to nothing: as if the flow had not been served."""
+        if not flow.expected:
+            flow.served, flow.lined = max(0, flow.served - cost), 0
+            if flow.place is Place.READY:
+                self.push(flow)
+
     def push(self, flow: Flow, *, first: bool = False) -> None:
         """A flow is ready: behind its equals, or back before them where it was just popped."""
         flow.place, flow.rank = Place.READY, flow.urgency

@@ -31,6 +31,7 @@ class Roster:
         self.news: list[str] = []
         """What was learned of the server's structure, a sentence each."""
         self.app = app
+        self._most = 0
 
     def flow(self, ticket: Ticket) -> Flow:
         """The flow that a ticket belongs to, made where it does not exist yet."""
@@ -52,6 +53,18 @@ class Roster:
         if owner is not None:
             guest.flows = owner.flows
         return self._settle_in(guest, group)
+
+    def forget(self, gone: list[Owner]) -> None:
+        """Drop these accounts, and what room their places took where most are gone."""
+        owners = self.owners
+        self._most = max(self._most, len(owners))
+        for owner in gone:
+            if owners.get(owner.user_id) is owner:
+                del owners[owner.user_id]
+        if 4 * len(owners) < self._most:
+            left, self._most = dict(owners), len(owners)
+            owners.clear()  # a dict keeps its size while it is only deleted from
+            owners.update(left)
 
     def _settle_in(self, owner: Owner, group: str) -> Flow:
         flow = Flow(owner, group)
