@@ -96,6 +96,7 @@ class Bucket:
         "mine",
         "owner",
         "pending",
+        "plain",
         "reported",
         "reset",
         "sure",
@@ -120,6 +121,9 @@ class Bucket:
         """The end of the KNOWN window on the server's clock, at the latest."""
         self.sure = -INFINITY
         """Until when ``tokens`` may be had without a question."""
+        self.plain = 0
+        """What a plain answer moves (`xdm_async.budgets.plain`): numbers of the KNOWN window (1),
+        or the latest of the units that ROLL (2); 0 where no answer is plain."""
         self.mine = 0
         """Of ``used``, what this bucket's own requests account for."""
         self.reported = False
@@ -271,11 +275,11 @@ class Bucket:
             or self._unreflected
             or self._apart is not None
         ):
-            self.sure = -INFINITY
+            self.sure, self.plain = -INFINITY, 0
         elif self._state is State.KNOWN:
-            self.sure = self._shuts
+            self.sure, self.plain = self._shuts, 1
         else:
-            self.sure = INFINITY
+            self.sure, self.plain = INFINITY, 2
 
     # How a permit begins and ends
 
@@ -582,7 +586,7 @@ class Bucket:
 
     def absorb(self, other: Bucket) -> None:
         """``other`` is this same budget of the server's: count for both from now on."""
-        other.merged, other.sure = self, -INFINITY
+        other.merged, other.sure, other.plain = self, -INFINITY, 0
         self.pending += other.pending
         self.mine += other.mine
         self.used = max(self.used, other.used)

@@ -9,9 +9,6 @@ from __future__ import annotations
 from .bucket import Bucket
 from .budget import Report
 
-INFINITY = float("inf")
-_NEVER = -INFINITY
-
 
 def settle_plainly(
     buckets: tuple[Bucket, ...], reports: tuple[Report, ...], received: float
@@ -25,8 +22,8 @@ def settle_plainly(
     done = told = 0
     count = len(reports)
     for bucket in buckets:
-        sure = bucket.sure
-        if sure == INFINITY:
+        plain = bucket.plain
+        if plain == 2:
             cells = bucket.cells
             if cells is None or received >= cells.until:
                 return done
@@ -43,7 +40,7 @@ def settle_plainly(
                 or report.reset != bucket.reset
                 or report.limit != bucket.limit
                 or report.family != bucket.budget.report
-                or sure == _NEVER
+                or not plain
             ):
                 return done
             gone, used = bucket.limit - remaining, bucket.used

@@ -40,7 +40,9 @@ from .forgetting import Forgetting
 from .granting import AT_ONCE, Granting, Pacer
 from .pool import Pool
 
-AGED = 1.0
+FINE = 1e-3
+"""Seconds by which the server's clock is worth knowing better."""
+AGED = 10.0
 """Seconds after which a look at the server's clock is worth it though it tells nothing new."""
 SLOWEST = 5.0
 """Seconds: an answer that took longer says nothing about how long they usually take."""
@@ -168,8 +170,8 @@ class Machine(Granting):
             return 0
         clock = self.clock
         if (
-            date - received > clock.low
-            or date + 1.0 - sent < clock.high
+            date - received > clock.low + FINE
+            or date + 1.0 - sent < clock.high - FINE
             or received - clock.at > AGED
         ):
             clock.observe(date, sent, received)
