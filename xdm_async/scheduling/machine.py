@@ -2,9 +2,9 @@
 
 Everything that is decided is decided here, at once, with the time passed in. The shell around it
 (`xdm_async.scheduling.scheduler`) brings events in, carries actions out, calls `Tick` at
-``wake_at``, and decides nothing. Sums are in `xdm_async.budgets.bucket`, the order among those
-who wait in `xdm_async.scheduling.flows` and `.pool`, who exists and what draws on what in
-`.roster`, and what an answer teaches in `.answers`.
+``wake_at``, and decides nothing. What each event means is here; who goes next is in `.granting`,
+with the order among those who wait in `.flows` and `.pool`; who exists and what draws on what in
+`.roster`; what an answer teaches in `.answers`; sums in `xdm_async.budgets`.
 """
 
 from __future__ import annotations
