@@ -112,6 +112,7 @@ def _app(x: Emulator, plan: Plan) -> App:
         consumer_secret=keys["consumer_secret"],
         base_url=x.url,
         plan=plan,
+        reserve={},  # nobody here is in more of a hurry than the others
     )
 
 
