@@ -275,3 +275,24 @@ def test_endpoints_that_the_server_counts_apart_are_each_used_to_the_last_unit()
     assert run.refusals == 0
     assert all(served == limit for served, limit in full_windows(run))
     assert [server.windows[route, 0, "u0"].served for route in SENDS] == [[15, 15]] * 3
+
+
+def test_a_reset_that_creeps_keeps_its_window_open() -> None:
+    """A sliding window that looks like a fixed one: it ends no window after its first answer."""
+    check_that_nothing_is_refused(
+        seed=1,
+        limit=5,
+        window=10.0,
+        day_limit=8,
+        app_limit=22,
+        users=4,
+        each=51,
+        spread=1.0,
+        trips=(0.05, 0.3),
+        kind="sliding",
+        rounding="floor",
+        day_headers=False,
+        headerless=0.2,
+        lost=0.1,
+        cancelled=0.2,
+    )

@@ -417,7 +417,9 @@ class Bucket:
                 return Finding.NOTHING  # so late that we have closed its window
             self._open(reset, gone, route, sent, received)
         elif abs(reset - self.reset) <= SAME:
-            self.closes = max(self.closes, reset)
+            if reset > self.closes:  # it creeps: perhaps no window that ends as a whole
+                self.closes = reset
+                self._extend(received)
             if self._apart:
                 self._apart.pop(route, None)
             self._reflect(gone, sent, received)
@@ -446,7 +448,7 @@ class Bucket:
         """
         self._reflect(gone, sent, received)
         self.closes = max(self.closes, reset)
-        self._shuts = max(self._shuts, received + self.budget.window * (1.0 + DRIFT) + GUARD)
+        self._extend(received)
         if self._apart is None:
             self._apart = {}
         first_reset, first_date = self._apart.setdefault(route, (reset, date))
@@ -455,6 +457,10 @@ class Bucket:
         elif abs(date - first_date) > SAME:
             return Finding.APART
         return Finding.NOTHING
+
+    def _extend(self, received: float) -> None:
+        """Not over before one window after this answer."""
+        self._shuts = max(self._shuts, received + self.budget.window * (1.0 + DRIFT) + GUARD)
 
     def _open(
         self, reset: float, gone: int | None, route: str, sent: float, received: float
