@@ -72,6 +72,10 @@ class MediaId(NumericId):
 
 _PAIR = re.compile(r"([0-9]{1,19})-([0-9]{1,19})")
 _GROUP = re.compile(r"[0-9]{15,19}")
+_URL = re.compile(
+    r"(?:https?://)?(?:www\.|mobile\.)?(?:x|twitter)\.com/(?:messages|i/chat)/([0-9-]+)(?:[/?#].*)?",
+    re.IGNORECASE | re.ASCII,
+)
 
 
 class ConversationId(str):
@@ -89,8 +93,11 @@ def parse_conversation_id(text: str) -> ConversationId | None:
     """Read a conversation id, or give None where ``text`` is not of the documented shape.
 
     The two ids of a 1:1 conversation come back in their numeric order, whichever way round they
-    were written: the server knows the conversation under no other name.
+    were written: the server knows the conversation under no other name. The address of a
+    conversation on x.com is read as well: ``https://x.com/messages/944480690-906948460078698496``.
     """
+    if url := _URL.fullmatch(text):
+        text = url[1]
     if pair := _PAIR.fullmatch(text):
         one, two = pair.groups()
         return ConversationId(text if int(one) <= int(two) else f"{two}-{one}")

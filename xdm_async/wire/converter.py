@@ -12,6 +12,7 @@ from __future__ import annotations
 import json
 from typing import Any, cast
 
+import attrs
 import cattrs
 import orjson
 
@@ -42,7 +43,7 @@ def write_json(value: JSON) -> bytes:
 
 
 def _is_model(kind: Any) -> bool:
-    return isinstance(kind, type) and kind.__bases__ == (Model,)
+    return isinstance(kind, type) and issubclass(kind, Model) and attrs.has(kind)
 
 
 converter = cattrs.Converter(detailed_validation=False)
