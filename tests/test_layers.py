@@ -8,6 +8,20 @@ import pytest
 PACKAGE = Path(__file__).parent.parent / "xdm_async"
 
 LEAF: set[str] = set()
+ROAD = {
+    "auth",
+    "budgets",
+    "clock",
+    "endpoints",
+    "errors",
+    "models",
+    "scheduling",
+    "stores",
+    "streams",
+    "transport",
+    "wire",
+}
+"""All that an account is put together from."""
 MAY_IMPORT: dict[str, set[str]] = {
     "_version": LEAF,
     "errors": LEAF,
@@ -19,32 +33,13 @@ MAY_IMPORT: dict[str, set[str]] = {
     "auth": {"wire", "clock", "errors"},
     "scheduling": {"wire", "budgets", "clock", "errors"},
     "endpoints": {"wire", "models", "clock", "errors"},
-    "streams": {"endpoints", "models", "clock", "errors"},
-    "account": {
-        "auth",
-        "budgets",
-        "clock",
-        "endpoints",
-        "errors",
-        "models",
-        "scheduling",
-        "streams",
-        "transport",
-        "wire",
-    },
-    "app": {
-        "account",
-        "auth",
-        "budgets",
-        "clock",
-        "endpoints",
-        "errors",
-        "models",
-        "scheduling",
-        "streams",
-        "transport",
-        "wire",
-    },
+    "stores": {"budgets", "clock", "errors"},
+    "streams": {"endpoints", "models", "stores", "clock", "errors"},
+    "hands": ROAD,
+    "reading": ROAD | {"hands"},
+    "conversation": ROAD | {"hands", "reading"},
+    "account": ROAD | {"hands", "reading", "conversation"},
+    "app": ROAD | {"hands", "reading", "conversation", "account"},
     "emulator": LEAF,
     "testing": {"emulator", "wire", "clock", "errors"},
     "simulation": {"scheduling", "budgets", "wire", "clock", "errors", "emulator"},
@@ -65,9 +60,12 @@ MAY_IMPORT: dict[str, set[str]] = {
         "app",
         "auth",
         "budgets",
+        "conversation",
         "errors",
         "models",
+        "reading",
         "scheduling",
+        "stores",
         "streams",
     },
 }
@@ -105,6 +103,9 @@ PURE = (
     "scheduling/pool",
     "scheduling/notices",
     "scheduling/reporter",
+    "streams/bounds",
+    "streams/positions",
+    "streams/walks",
 )
 """What decides, or says what things are: no time, no event loop, no I/O."""
 

@@ -6,12 +6,12 @@ from typing import Any
 import pytest
 
 import xdm_async
-from xdm_async import Account, App, EventStream
+from xdm_async import Account, App, Conversation, EventStream
 from xdm_async.budgets.priority import RESERVE
 
 NAMES = """
     Account App AppClosed BadRequest Budget BudgetExhausted BudgetState ConnectFailed
-    ConnectionLost Event EventStream Fields Forbidden Granted InvalidPlan InvalidRequest
+    ConnectionLost Conversation Event EventQuery EventStream Fields Forbidden Granted InvalidPlan InvalidRequest
     LoggingObserver Media MessageCreate NotFound NotSent Notice OAuth1 OAuth2 Observer
     OutcomeUnknown Page ParticipantsJoin ParticipantsLeave PaymentRequired Plan Post Priority
     Queued RateLimited ReadTimeout Refreshed Refused Sent SentMessage ServerError Settled
@@ -23,7 +23,7 @@ SIGNATURES = {
     App: {
         "__init__": "(*, client_id=None, consumer_key=None, consumer_secret=None, plan=DEFAULT, "
         "store='memory:', "
-        "base_url='https://api.x.com', session=None, timeout=30.0, max_connections=128, "
+        "base_url='https://api.x.com', naming='classic', session=None, timeout=30.0, max_connections=128, "
         "trust_env=False, reserve=RESERVE, pace=None, max_waiting=(10000, 1000000), "
         "observer=None)",
         "from_env": "(environ=None, **overrides)",
@@ -36,14 +36,18 @@ SIGNATURES = {
         "send": "(participant_id, text)",
         "send_in": "(dm_conversation_id, text)",
         "create_group": "(participant_ids, text)",
-        "events": "(*, event_types=None, limit=None, max_results=100, fields=ALL)",
-        "events_with": "(participant_id, *, event_types=None, limit=None, max_results=100, "
-        "fields=ALL)",
-        "events_in": "(dm_conversation_id, *, event_types=None, limit=None, max_results=100, "
-        "fields=ALL)",
+        "events": "(**query)",
+        "events_with": "(participant_id, **query)",
+        "events_in": "(dm_conversation_id, **query)",
+        "event": "(event_id, *, fields=ALL)",
+        "conversation": "(dm_conversation_id=None, *, participant_id=None)",
         "me": "()",
         "using": "(*, priority=None, max_wait=None, weight=None)",
         "user_id": "property",
+    },
+    Conversation: {
+        "send": "(text)",
+        "events": "(**query)",
     },
 }
 
@@ -127,7 +131,9 @@ def test_what_can_be_called_is_called_like_this(kind: type) -> None:
         assert plainly(getattr(kind, name)) == expected, name
 
 
-@pytest.mark.parametrize("kind", [App, Account, EventStream], ids=lambda kind: kind.__name__)
+@pytest.mark.parametrize(
+    "kind", [App, Account, Conversation, EventStream], ids=lambda kind: kind.__name__
+)
 def test_everything_that_can_be_called_is_explained(kind: type) -> None:
     for name, what in vars(kind).items():
         if not name.startswith("_"):

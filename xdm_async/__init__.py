@@ -11,6 +11,7 @@ from .auth.credentials import OAuth1, OAuth2
 from .budgets import plans
 from .budgets.budget import Budget, Plan
 from .budgets.priority import Priority
+from .conversation import Conversation
 from .errors import (
     AppClosed,
     BadRequest,
@@ -44,6 +45,7 @@ from .models.events import (
 from .models.messages import SentMessage
 from .models.objects import Media, Post, User
 from .models.pages import Fields, Page
+from .reading import EventQuery
 from .scheduling import notices
 from .scheduling.notices import (
     Granted,
@@ -68,7 +70,9 @@ __all__ = [
     "BudgetState",
     "ConnectFailed",
     "ConnectionLost",
+    "Conversation",
     "Event",
+    "EventQuery",
     "EventStream",
     "Fields",
     "Forbidden",

@@ -1,75 +1,29 @@
-"""Account: one user's hands on the road.
+"""Account: what one user can ask for.
 
-A cheap handle: it says who is asking, and hands every call on to the endpoint that knows what to
-ask. Budgets, the session and everything else that lasts belong to the `App`; two handles of one
-user share them.
+A cheap handle: it hands every call on to the endpoint that knows what to ask, through the `Hands`
+that say who is asking. Budgets, the session and everything else that lasts belong to the `App`;
+two handles of one user share them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Coroutine, Iterable
-from typing import Any
+from collections.abc import Iterable
+from typing import Unpack
 
-from .auth.signing import Authorizer
 from .budgets.priority import Priority
-from .endpoints import conversations, users
+from .conversation import Conversation
+from .endpoints import checks, conversations, users
 from .endpoints import events as lists
+from .errors import InvalidRequest
+from .hands import Hands
+from .models.events import Event, bind
+from .models.ids import UserId
 from .models.messages import SentMessage
 from .models.objects import User
 from .models.pages import Fields
+from .reading import EventQuery, read_all, read_in, read_with
 from .streams.paginator import EventStream
-from .wire.exchange import MANNERS, Manners, Request, Response, Sender
-
-Identify = Callable[[Manners], Awaitable[str]]
-"""Finds out whose hands they are; the question waits by the manners of who asks."""
-
-
-class Hands:
-    """The first link of the road: it says whose request it is, and refuses what cannot be.
-
-    Hands that differ in their manners alone share whose they are, from when it is known.
-    """
-
-    def __init__(
-        self,
-        onward: Sender,
-        authorizer: Authorizer,
-        user_id: str | None,
-        identify: Identify,
-        manners: Manners = MANNERS,
-    ) -> None:
-        self._onward = onward
-        self._authorizer = authorizer
-        self._identify = identify
-        self._first = self
-        self._user_id = user_id
-        self.manners = manners
-
-    @property
-    def user_id(self) -> str | None:
-        """Whose they are, where it is known."""
-        return self._first._user_id
-
-    def using(self, manners: Manners) -> Hands:
-        """The same hands with other manners."""
-        other = Hands(self._onward, self._authorizer, None, self._identify, manners)
-        other._first = self._first
-        return other
-
-    def send(self, request: Request) -> Coroutine[Any, Any, Response]:
-        """Mark the request as this user's, and pass it on."""
-        self._authorizer.check(request.route)
-        request.credentials = self._authorizer
-        request.manners = self.manners
-        user_id = self._first._user_id
-        if user_id is None:
-            return self._introduce(request)
-        request.user_id = user_id
-        return self._onward.send(request)
-
-    async def _introduce(self, request: Request) -> Response:
-        request.user_id = self._first._user_id = await self._identify(self.manners)
-        return await self._onward.send(request)
+from .wire.exchange import Manners
 
 
 class Account:
@@ -155,7 +109,8 @@ class Account:
         budgets, and raises the same, as `send`.
 
         Args:
-            dm_conversation_id: ``"944480690-906948460078698496"`` or the id of a group.
+            dm_conversation_id: ``"944480690-906948460078698496"``, the id of a group, or the
+                address of either on x.com.
             text: 1 to 10,000 characters.
         """
         return await conversations.send_in(self._hands, dm_conversation_id, text)
@@ -172,83 +127,94 @@ class Account:
         """
         return await conversations.create_group(self._hands, participant_ids, text)
 
-    def events(
-        self,
-        *,
-        event_types: Iterable[str] | None = None,
-        limit: int | None = None,
-        max_results: int = lists.MAX_RESULTS,
-        fields: Fields = Fields.ALL,
-    ) -> EventStream:
+    def events(self, **query: Unpack[EventQuery]) -> EventStream:
         """Read all events of this user's conversations of the last 30 days, newest first.
 
         Each page sends ``GET /2/dm_events`` and draws on the budgets of the plan for reads (by
-        default 300 per 15 minutes of this user, shared by the three lists).
+        default 300 per 15 minutes of this user, shared by the three lists). The next page is asked
+        for ahead once half of one is read, as long as half of the budget is left.
 
         Args:
-            event_types: of ``MessageCreate``, ``ParticipantsJoin``, ``ParticipantsLeave``; all of
-                them where it is left out.
-            limit: no more events than this.
-            max_results: events asked for per page, 1 to 100.
-            fields: what the events and what they refer to are asked for with.
+            query: ``event_types``, ``since``, ``until``, ``limit``, ``max_results``, ``resume``,
+                ``newer_than`` and ``fields``, as `EventQuery` says.
 
         Raises:
-            InvalidRequest: at once, for an argument that the server would refuse. What a page
+            InvalidRequest: at once, for an argument that the server would refuse, or that cannot
+                be: ``since`` not before ``until``, a position of another stream. What a page
                 raises is that of `send`, `BudgetExhausted` included (``max_wait`` is for each
                 page); the stream can be gone on with after it.
 
         Source: https://docs.x.com/x-api/direct-messages/lookup/integrate
         """
-        fetch = lists.fetch_all(
-            self._hands, event_types=event_types, max_results=max_results, fields=fields
-        )
-        return EventStream(fetch, limit=limit)
+        return read_all(self._hands, **query)
 
-    def events_with(
-        self,
-        participant_id: str | int,
-        *,
-        event_types: Iterable[str] | None = None,
-        limit: int | None = None,
-        max_results: int = lists.MAX_RESULTS,
-        fields: Fields = Fields.ALL,
-    ) -> EventStream:
+    def events_with(self, participant_id: str | int, **query: Unpack[EventQuery]) -> EventStream:
         """Read the 1:1 conversation with one user, newest first.
 
         Each page sends ``GET /2/dm_conversations/with/:participant_id/dm_events``; arguments,
         budgets and errors are those of `events`.
         """
-        fetch = lists.fetch_with(
-            self._hands,
-            participant_id,
-            event_types=event_types,
-            max_results=max_results,
-            fields=fields,
-        )
-        return EventStream(fetch, limit=limit)
+        return read_with(self._hands, participant_id, **query)
 
-    def events_in(
-        self,
-        dm_conversation_id: str | int,
-        *,
-        event_types: Iterable[str] | None = None,
-        limit: int | None = None,
-        max_results: int = lists.MAX_RESULTS,
-        fields: Fields = Fields.ALL,
-    ) -> EventStream:
+    def events_in(self, dm_conversation_id: str | int, **query: Unpack[EventQuery]) -> EventStream:
         """Read one conversation, 1:1 or group, newest first.
 
         Each page sends ``GET /2/dm_conversations/:dm_conversation_id/dm_events``; arguments,
         budgets and errors are those of `events`.
+
+        Args:
+            dm_conversation_id: its id, or its address on x.com.
+            query: as for `events`.
         """
-        fetch = lists.fetch_in(
-            self._hands,
-            dm_conversation_id,
-            event_types=event_types,
-            max_results=max_results,
-            fields=fields,
+        return read_in(self._hands, dm_conversation_id, **query)
+
+    async def event(self, event_id: str | int, *, fields: Fields = Fields.ALL) -> Event:
+        """Read one event that this account can see.
+
+        Sends ``GET /2/dm_events/:event_id`` and draws on its own budget (by default 15 per 15
+        minutes of this user).
+
+        Raises:
+            InvalidRequest: nothing was sent: the id is malformed, or ``fields`` names what no
+                field is.
+            NotFound: there is no such event, or not for this account.
+            XdmError: what `send` raises besides.
+
+        Source: https://docs.x.com/x-api/direct-messages/get-dm-event-by-id
+        """
+        event = await lists.get_event(
+            self._hands, event_id, fields=fields, naming=self._hands.naming
         )
-        return EventStream(fetch, limit=limit)
+        bind((event,), self._hands)
+        return event
+
+    def conversation(
+        self,
+        dm_conversation_id: str | int | None = None,
+        *,
+        participant_id: str | int | None = None,
+    ) -> Conversation:
+        """A handle for one conversation; sends nothing.
+
+        Args:
+            dm_conversation_id: its id, 1:1 or group, or its address on x.com.
+            participant_id: instead of it, the user that a 1:1 conversation is with.
+
+        Raises:
+            InvalidRequest: an id is malformed, or not exactly one of them is given.
+        """
+        if (dm_conversation_id is None) == (participant_id is None):
+            raise InvalidRequest(
+                "a conversation is named by its dm_conversation_id or by a participant_id: "
+                "give one of them",
+                argument="dm_conversation_id",
+            )
+        if participant_id is not None:
+            user_id = UserId(checks.user_id(participant_id, "participant_id"))
+            return Conversation(self._hands, participant_id=user_id)
+        assert dm_conversation_id is not None
+        known = checks.conversation_id(dm_conversation_id)
+        return Conversation(self._hands, dm_conversation_id=known)
 
     async def me(self) -> User:
         """Ask who this account is.
@@ -258,4 +224,4 @@ class Account:
 
         Source: https://docs.x.com/x-api/users/get-my-user
         """
-        return await users.me(self._hands)
+        return await users.me(self._hands, self._hands.naming)

@@ -19,15 +19,17 @@ from urllib.parse import urlsplit
 import aiohttp
 import attrs
 
-from .account import Account, Hands
+from .account import Account
 from .auth.credentials import Credentials, OAuth1, OAuth2
 from .auth.signing import Authorizer, Signer, authorizer
 from .budgets import plans
 from .budgets.budget import Plan, nearest, shown
 from .budgets.priority import RESERVE, Priority
-from .clock import SystemClock
+from .clock import SystemClock, wall_time
 from .endpoints import checks, users
+from .endpoints.queries import Naming, as_naming
 from .errors import AppClosed, BudgetExhausted, InvalidPlan, InvalidRequest
+from .hands import Hands, Road
 from .scheduling.machine import MAX_WAITING
 from .scheduling.notices import Observer
 from .scheduling.pacing import Pace, pacer
@@ -67,6 +69,8 @@ class App:
         plan: which routes draw on which budgets; what the server's headers say wins.
         store: where what was learned is kept; ``memory:`` forgets it with the process.
         base_url: where the API is.
+        naming: which names of fields are sent: ``classic`` (``tweet.fields``), or ``current``
+            (``post.fields``). Both are read, whichever the server answers with.
         session: an aiohttp session of yours to use; it is never closed, and its own settings
             for connections, TLS and cookies hold.
         timeout: seconds for one exchange, from a free connection to the whole answer.
@@ -93,6 +97,7 @@ class App:
         plan: Plan = plans.DEFAULT,
         store: str = "memory:",
         base_url: str = "https://api.x.com",
+        naming: Naming = "classic",
         session: aiohttp.ClientSession | None = None,
         timeout: float = 30.0,
         max_connections: int = 128,
@@ -157,6 +162,12 @@ class App:
             pacer=pacer(pace),
             observer=observer,
         )
+        self._road = Road(
+            self._scheduler,
+            as_naming(naming),
+            self._scheduler.room,
+            lambda: self._scheduler.server_instant(0.0) or wall_time(),
+        )
         self._plan = plan
         self._known: dict[str, asyncio.Task[str]] = {}
         self._closed = False
@@ -214,7 +225,7 @@ class App:
         async def identify(manners: Manners) -> str:
             return await self._identify(digest, authorize, manners)
 
-        return Account(Hands(self._scheduler, authorize, known, identify))
+        return Account(Hands(self._road, authorize, known, identify))
 
     def budgets(self, user_id: str | None = None) -> list[BudgetState]:
         """What is left of every budget now, or of those that one user draws on."""
@@ -328,7 +339,8 @@ class App:
         async def nobody(manners: Manners) -> str:
             return stranger
 
-        return (await users.me(Hands(self._scheduler, authorize, stranger, nobody, manners))).id
+        hands = Hands(self._road, authorize, stranger, nobody, manners)
+        return (await users.me(hands, self._road.naming)).id
 
     def _forget_failed(self, digest: str, task: asyncio.Task[str]) -> None:
         if task.cancelled() or task.exception() is not None:

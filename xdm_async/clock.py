@@ -2,12 +2,14 @@
 
 ``now`` is a monotonic reading in seconds that only differences make sense of. Where the system has
 one, it is the clock that goes on while the machine sleeps, so that a window of the server's that
-passed during a suspend is seen to have passed.
+passed during a suspend is seen to have passed. `wall_time` is what the machine takes for the time
+of day, which may be wrong.
 """
 
 from __future__ import annotations
 
 import time
+from datetime import UTC, datetime
 from typing import Protocol
 
 _SUSPEND_AWARE = getattr(time, "CLOCK_BOOTTIME", None)
@@ -29,3 +31,8 @@ class SystemClock:
         if _SUSPEND_AWARE is not None:
             return time.clock_gettime(_SUSPEND_AWARE)
         return time.monotonic()
+
+
+def wall_time() -> datetime:
+    """The time of day as this machine has it: good for words to people, and for nothing else."""
+    return datetime.now(UTC)

@@ -7,7 +7,7 @@ the response headers say wins.
 
 Sources: docs.x.com, ``x-api/direct-messages/{lookup,manage}`` (introduction, integrate) for
 `DEFAULT`; ``x-api/fundamentals/rate-limits`` (since 2026-01-16) for `PAY_PER_USE`, and for
-``users.me`` in both.
+``dm_events.get`` and ``users.me`` in both.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ _QUARTER, _DAY = 900.0, 86_400.0
 _READS = ("dm_events.list", "dm_events.list_with", "dm_events.list_in")
 _SENDS = ("dm_conversations.send", "dm_conversations.send_in", "dm_conversations.create")
 
+_GET_EVENT = (Budget(15, _QUARTER, "user", report="rate-limit"),)
 _USERS_ME = (Budget(75, _QUARTER, "user", report="rate-limit"),)
 
 DEFAULT = Plan(
@@ -33,11 +34,12 @@ DEFAULT = Plan(
             Budget(1_000, _DAY, "user", report="user-24h"),
             Budget(15_000, _DAY, "app", report="app-24h"),
         ),
+        "dm_events.get": _GET_EVENT,
         "users.me": _USERS_ME,
     },
     routes=dict.fromkeys(_READS, "dm.read")
     | dict.fromkeys(_SENDS, "dm.write")
-    | {"users.me": "users.me"},
+    | {"dm_events.get": "dm_events.get", "users.me": "users.me"},
 )
 """Reads 300 per 15 minutes and user; writes 200 per 15 minutes and 1,000 per 24 hours and user,
 15,000 per 24 hours and app; the three endpoints of each family share them."""
@@ -53,8 +55,8 @@ PAY_PER_USE = Plan(
         )
         for route in _SENDS
     }
-    | {"users.me": _USERS_ME},
-    routes={route: route for route in (*_READS, *_SENDS, "users.me")},
+    | {"dm_events.get": _GET_EVENT, "users.me": _USERS_ME},
+    routes={route: route for route in (*_READS, *_SENDS, "dm_events.get", "users.me")},
 )
 """15 per 15 minutes and user for each endpoint; writes also 1,440 per 24 hours and user, and per
 app, for each endpoint."""

@@ -27,14 +27,24 @@ def user_id(value: str | int, argument: str) -> str:
     )
 
 
+def event_id(value: str | int, argument: str = "event_id") -> str:
+    """Check the id of an event, as 1 to 19 digits; an `int` is taken as well."""
+    text = str(value) if type(value) is int else value
+    if isinstance(text, str) and is_number(text):
+        return text
+    raise InvalidRequest(
+        f"{argument} must be an event id of 1 to 19 digits, not {_shape(value)}", argument=argument
+    )
+
+
 def conversation_id(value: str | int) -> ConversationId:
-    """Check the id of a conversation, and put the ids of a 1:1 into numeric order."""
+    """Check the id of a conversation, or its address on x.com; a 1:1 comes in numeric order."""
     text = str(value) if type(value) is int else value
     found = parse_conversation_id(text) if isinstance(text, str) else None
     if found is None:
         raise InvalidRequest(
-            "dm_conversation_id must be two user ids joined by '-', or a group's number of "
-            f"15 to 19 digits, not {_shape(value)}",
+            "dm_conversation_id must be two user ids joined by '-', a group's number of 15 to 19 "
+            f"digits, or the address of either on x.com, not {_shape(value)}",
             argument="dm_conversation_id",
         )
     return found

@@ -1,4 +1,4 @@
-"""Events: one page of everything, of the conversation with one user, or of one conversation.
+"""Events: one of them, or a page: of everything, of the 1:1 with a user, of a conversation.
 
 Each coroutine fetches one page; going through all of them is left to `xdm_async.streams`. The
 query is spelled out once, by `queries.list_query`, and repeated with every pagination token.
@@ -13,14 +13,16 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Iterable
 from functools import partial
 
+from ..errors import UnreadableAnswer
 from ..models.events import Event
 from ..models.pages import Fields, Page
 from ..wire.converter import read_page
 from ..wire.exchange import Request, Route, Sender
+from ..wire.problems import failed_lookup
 from . import checks
 from .answers import accepted
 from .queries import MAX_RESULTS as MAX_RESULTS
-from .queries import list_query, with_token
+from .queries import Naming, list_query, one_query, with_token
 
 FetchPage = Callable[[str | None], Awaitable[Page[Event]]]
 """Fetches the page that a pagination token leads to; the first page without one."""
@@ -40,6 +42,38 @@ LIST_IN = Route(
     "/2/dm_conversations/:dm_conversation_id/dm_events",
     _SCOPES,
 )
+GET = Route("dm_events.get", "GET", "/2/dm_events/:event_id", _SCOPES)
+
+
+async def get_event(
+    sender: Sender,
+    event_id: str | int,
+    *,
+    fields: Fields = Fields.ALL,
+    naming: Naming = "classic",
+) -> Event:
+    """Fetch one event that the account can see.
+
+    Sends ``GET /2/dm_events/:event_id`` and draws on ``dm_events.get``.
+
+    Raises:
+        InvalidRequest: the id is malformed, or ``fields`` names what no field is.
+        BudgetExhausted: the turn would come too late.
+        Refused: the server said no; `NotFound` where there is no such event for this account,
+            which the server tells in a 200 that holds nothing but errors.
+        UnreadableAnswer: the answer holds no event.
+    """
+    path = f"/2/dm_events/{checks.event_id(event_id)}{one_query(fields, naming)}"
+    response = accepted(GET, await sender.send(Request(GET, path)))
+    page = read_page(GET, response)
+    if page.data:
+        return page.data[0]
+    if page.errors:
+        raise failed_lookup(GET, response)
+    raise UnreadableAnswer(
+        f"the answer to {GET.name} ({response.status}, {len(response.body)} bytes) holds no event",
+        status=response.status,
+    )
 
 
 async def list_events(
@@ -105,9 +139,12 @@ def fetch_all(
     event_types: Iterable[str] | None = None,
     max_results: int = MAX_RESULTS,
     fields: Fields = Fields.ALL,
+    naming: Naming = "classic",
 ) -> FetchPage:
     """Prepare `list_events`: what is asked for is checked here, and sent with every page."""
-    query = list_query(event_types=event_types, max_results=max_results, fields=fields)
+    query = list_query(
+        event_types=event_types, max_results=max_results, fields=fields, naming=naming
+    )
     return partial(list_events, sender, query)
 
 
@@ -118,10 +155,13 @@ def fetch_with(
     event_types: Iterable[str] | None = None,
     max_results: int = MAX_RESULTS,
     fields: Fields = Fields.ALL,
+    naming: Naming = "classic",
 ) -> FetchPage:
     """Prepare `list_with`: what is asked for is checked here, and sent with every page."""
     to = checks.user_id(participant_id, "participant_id")
-    query = list_query(event_types=event_types, max_results=max_results, fields=fields)
+    query = list_query(
+        event_types=event_types, max_results=max_results, fields=fields, naming=naming
+    )
     return partial(list_with, sender, to, query)
 
 
@@ -132,8 +172,11 @@ def fetch_in(
     event_types: Iterable[str] | None = None,
     max_results: int = MAX_RESULTS,
     fields: Fields = Fields.ALL,
+    naming: Naming = "classic",
 ) -> FetchPage:
     """Prepare `list_in`: what is asked for is checked here, and sent with every page."""
     to = checks.conversation_id(dm_conversation_id)
-    query = list_query(event_types=event_types, max_results=max_results, fields=fields)
+    query = list_query(
+        event_types=event_types, max_results=max_results, fields=fields, naming=naming
+    )
     return partial(list_in, sender, to, query)

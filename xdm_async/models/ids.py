@@ -8,8 +8,15 @@ id must have is told here by plain predicates; refusing one is left to the endpo
 from __future__ import annotations
 
 import re
+from datetime import UTC, datetime, timedelta
+from typing import Self
 
 MAX_DIGITS = 19
+
+_OLDEST_SNOWFLAKE = 10**14
+"""Smaller numbers were given out one by one and say nothing about time."""
+_SNOWFLAKE_EPOCH = datetime.fromtimestamp(1_288_834_974, UTC) + timedelta(milliseconds=657)
+_MILLISECOND = timedelta(milliseconds=1)
 
 
 def is_number(text: str) -> bool:
@@ -24,6 +31,20 @@ class NumericId(str):
     """
 
     __slots__ = ()
+
+    @property
+    def instant(self) -> datetime | None:
+        """When what it names was made, to the millisecond; None for ids from before snowflakes.
+
+        ``created_at`` is the same, cut to whole seconds.
+        """
+        return snowflake_instant(self)
+
+    @classmethod
+    def first_at(cls, instant: datetime) -> Self:
+        """Give the smallest id that can have been made at an aware datetime."""
+        milliseconds = -((_SNOWFLAKE_EPOCH - instant) // _MILLISECOND)
+        return cls(max(0, milliseconds) << 22)
 
     def __lt__(self, other: str | int) -> bool:
         return _rank(self) < _rank(other)
@@ -44,6 +65,13 @@ def _rank(value: str | int) -> tuple[bool, int, str]:
     if value.isascii() and value.isdecimal() and len(value) <= 4 * MAX_DIGITS:
         return (False, int(value), str(value))
     return (True, 0, str(value))
+
+
+def snowflake_instant(text: str) -> datetime | None:
+    """Give the instant inside a snowflake: the milliseconds are all but its lowest 22 bits."""
+    if not is_number(text) or int(text) < _OLDEST_SNOWFLAKE:
+        return None
+    return _SNOWFLAKE_EPOCH + (int(text) >> 22) * _MILLISECOND
 
 
 class UserId(NumericId):
@@ -87,6 +115,11 @@ class ConversationId(str):
     def is_group(self) -> bool:
         """Whether this is a group; a 1:1 conversation has both user ids in its own."""
         return "-" not in self
+
+    @property
+    def instant(self) -> datetime | None:
+        """When a group was made; None for a 1:1 conversation, which always was."""
+        return snowflake_instant(self)
 
 
 def parse_conversation_id(text: str) -> ConversationId | None:

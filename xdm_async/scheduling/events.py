@@ -126,3 +126,17 @@ class BudgetStatus:
     waiting: int
     reset_in: float | None
     reserved: int = 0
+
+
+@attrs.frozen
+class Room:
+    """What is left for one account on one route: of the scarcest budget, and by the tightest.
+
+    ``limit`` per ``window`` seconds is the rate that lasts longest; where the app's accounts share
+    it, one account's part. ``remaining`` could leave now, and ``waiting`` wait already.
+    """
+
+    limit: int
+    window: float
+    remaining: int
+    waiting: int

@@ -13,7 +13,7 @@ from ..budgets import outlook
 from ..budgets.bucket import Bucket, State
 from ..budgets.priority import Priority
 from ..budgets.server_clock import ServerClock
-from .events import BudgetStatus
+from .events import BudgetStatus, Room
 from .flows import SERVICE, Flow
 from .roster import Roster
 
@@ -85,6 +85,27 @@ class Forecast:
         last = flow.ahead_of(priority) + n
         at, _ = self.soonest(flow, priority, last, now, others=self._before(flow, last))
         return at - now
+
+    def room(self, user_id: str, route: str, now: float) -> Room | None:
+        """What is left for an account on a route; None where no budget is known."""
+        layout = self._roster.layout
+        group = layout.routes.get(route, route)
+        if not layout.groups.get(group):
+            return None
+        flow = self._roster.visitor(user_id, group)
+        tightest: tuple[float, int, float] | None = None
+        remaining: list[int] = []
+        for index, bucket in enumerate(flow.buckets):
+            bucket.turn(now, self._clock)
+            shared = 1 if index < flow.own else max(1, len(self._roster.owners))
+            limit = max(1, bucket.limit // shared)
+            remaining.append(max(0, bucket.tokens) // shared)
+            rate = limit / bucket.budget.window
+            if tightest is None or rate < tightest[0]:
+                tightest = (rate, limit, bucket.budget.window)
+        assert tightest is not None
+        _, limit, window = tightest
+        return Room(limit, window, min(limit, *remaining), flow.waiting)
 
     def statuses(self, now: float, user_id: str | None, trip: float) -> list[BudgetStatus]:
         """Every bucket, or those that one account draws on, as they are at ``now``."""

@@ -31,6 +31,7 @@ from .events import (
     Exhaust,
     Lose,
     Refund,
+    Room,
     Settle,
     Tick,
 )
@@ -406,6 +407,10 @@ class Machine(Granting):
             KeyError: no route and no group of the plan has this name.
         """
         return self._forecast.eta(user_id, group_or_route, n, priority, now)
+
+    def room(self, user_id: str, route: str, now: float) -> Room | None:
+        """What is left for an account on a route; None where no budget is known."""
+        return self._forecast.room(user_id, route, now)
 
     def statuses(self, now: float, user_id: str | None = None) -> list[BudgetStatus]:
         """Every bucket, or those that one account draws on, as they are at ``now``."""

@@ -33,6 +33,7 @@ from .events import (
     Go,
     Lose,
     Refund,
+    Room,
     Say,
     Settle,
     Tick,
@@ -115,6 +116,10 @@ class Scheduler:
     def eta(self, user_id: str, group_or_route: str, n: int, priority: Priority) -> float:
         """In how many seconds ``n`` more requests could have left; KeyError for an unknown name."""
         return self._machine.eta(user_id, group_or_route, n, priority, self._clock.now())
+
+    def room(self, user_id: str, route: str) -> Room | None:
+        """What is left for an account on a route now; None where no budget is known."""
+        return self._machine.room(user_id, route, self._clock.now())
 
     def send(self, request: Request) -> Coroutine[Any, Any, Response]:
         """Wait for the request's turn, carry it out, and return a good answer.

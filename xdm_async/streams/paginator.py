@@ -1,67 +1,116 @@
 """EventStream: many pages as one async iterator that never ends silently.
 
-A stream asks for a page when one is wanted and not before; no task of its own runs, so a stream
-that is dropped leaves nothing behind. How a page is fetched, and when it may be, is left to the
-coroutine that it is built from.
-
-The rules of paging: https://docs.x.com/x-api/fundamentals/pagination
+A stream asks for a page when one is wanted, and ahead of that only while the budget is
+comfortable. How a page is fetched, and when it may be, is left to the coroutine that it is built
+from; which page comes next, to `walks`.
 """
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable
+from datetime import datetime
 
 import attrs
 
-from ..endpoints.events import FetchPage
-from ..errors import InvalidRequest, UnreadableAnswer
-from ..models.events import Event
+from ..endpoints.answers import names_parameter
+from ..errors import BadRequest, InvalidRequest, UnreadableAnswer
+from ..models.events import Event, bind
 from ..models.pages import Page
+from . import positions
+from .bounds import Bound, Bounds
+from .source import Source
+from .walks import Ascent, Descent, Gap, Place, Walk, checked, place_of
 
 _log = logging.getLogger("xdm_async")
 
 
 class EventStream:
-    """Events, newest first, page by page: ``async for event in stream``.
+    """Events page by page: ``async for event in stream``; newest first, unless ``newer_than``.
 
     Always true:
 
-    - only a page without ``next_token`` ends the stream, or ``limit``: a short page does not,
-      and neither does an empty one;
+    - only the last page ends the stream, or what it was told to end at (``limit``, ``since``,
+      ``until``): a short page does not, and neither does an empty one;
     - no event comes twice, also where the server repeats some at the border of two pages;
     - a page counts as read once it has come whole. After an error, or a cancelled wait, the
-      stream stands where it stood, and going on with it asks for the same page again.
+      stream stands where it stood, and going on with it asks for the same page again;
+    - it holds two pages at most: the one that is read, and the next one, which is fetched ahead
+      once half of the page is read, as long as half of the budget is left and nobody waits for it.
 
     A stream is read once, by one reader at a time, either by its events or by its pages. Until
     its end, another ``async for`` goes on where the last one left off.
     """
 
-    def __init__(self, fetch: FetchPage, *, limit: int | None = None) -> None:
+    def __init__(
+        self,
+        source: Source,
+        *,
+        limit: int | None = None,
+        since: Bound | None = None,
+        until: Bound | None = None,
+        resume: str | None = None,
+        newer_than: str | None = None,
+    ) -> None:
         if limit is not None and (type(limit) is not int or limit < 1):
             raise InvalidRequest(
                 f"limit must be a whole number of at least 1, or None, not {limit!r:.40}",
                 argument="limit",
             )
-        self._fetch = fetch
+        if resume is not None and newer_than is not None:
+            raise InvalidRequest(
+                "resume goes on with a read and newer_than reads what came after it: give one",
+                argument="resume",
+            )
+        bounds = Bounds.of(since, until)
+        self._source = source
+        self._saved = ("resume", resume) if newer_than is None else ("newer_than", newer_than)
+        state = self._saved_state()
+        up = newer_than is not None or state.get("d") == "n"
+        self._place = place_of(state) if not up or state.get("d") == "n" else Place()
+        self._walk: Walk = (Ascent if up else Descent)(state, bounds, source.now())
+        self._whose_is_known = self._saved[1] is None
         self._left = limit
-        self._token: str | None = None
-        self._landmark: str | None = None
+        self._cut_short = False
+        self._ended = self._walk.ended
         self._pages_read = 0
-        self._ended = False
-        self._broken: str | None = None
+        self._anew_at: Place | None = None
+        self._gap: Gap | None = None
+        self._ahead: asyncio.Task[Page[Event]] | None = None
         self._read_by: str | None = None
         self._fetching = False
         self._warned = False
-        # Events repeated at a border are on the two pages beside it that hold any.
-        self._recent: deque[set[str]] = deque(maxlen=2)
         self._buffer: deque[Event] = deque()
+        self._half = 0
         self._collected: list[Event] = []
 
     def __repr__(self) -> str:
-        state = "ended" if self._ended else "broken" if self._broken else "open"
+        walk = self._walk
+        state = "ended" if self._ended else "broken" if walk.broken else "open"
         return f"<EventStream {state}, {self._pages_read} pages read>"
+
+    @property
+    def position(self) -> str:
+        """Where the stream stands, as a string to keep: the events given so far lie behind it.
+
+        ``resume=position`` goes on exactly there, in this process or another, and
+        ``newer_than=position`` reads what has happened since the read began. It belongs to the
+        account and to what is read of it, and names both by fingerprints; it holds no secret.
+        """
+        state = self._walk.state(self._place, on_page=bool(self._buffer) or self._cut_short)
+        return positions.write("e", self._source.bound, state)
+
+    @property
+    def gap(self) -> tuple[datetime, datetime] | None:
+        """From when to when events may be missing: a resumed read was overtaken by the 30 days.
+
+        None as long as nothing is known to be missing. Known at the end of the stream, where it
+        is logged as well: the lists reach back 30 days from each request, so what was not yet
+        read when a read was interrupted may be gone when it goes on.
+        """
+        return self._gap
 
     def __aiter__(self) -> AsyncIterator[Event]:
         self._claim("events")
@@ -74,7 +123,12 @@ class EventStream:
             if page is None:
                 raise StopAsyncIteration
             self._buffer.extend(page.data)
-        return self._buffer.popleft()
+            self._half = len(page.data) // 2
+        event = self._buffer.popleft()
+        self._place = self._place.moved((event,))
+        if len(self._buffer) <= self._half:
+            self._fetch_ahead(len(self._buffer))
+        return event
 
     async def collect(self) -> list[Event]:
         """Read all that is left into a list.
@@ -90,13 +144,20 @@ class EventStream:
     def pages(self) -> AsyncIterator[Page[Event]]:
         """Read page by page, with their includes, meta and partial errors; empty pages too.
 
-        ``data`` is without what an earlier page held already, and ends at ``limit``.
+        ``data`` is without what an earlier page held already, and ends where the stream does.
         """
         self._claim("pages")
-        return _Pages(self._next_page)
+        return _Pages(self._whole_page)
+
+    async def aclose(self) -> None:
+        """Give up a page that is being fetched ahead; there is nothing else to close."""
+        if self._ahead is not None:
+            self._ahead.cancel()
+            await asyncio.wait([self._ahead])
+            self._ahead = None
 
     def _claim(self, what: str) -> None:
-        if self._ended and not self._buffer:
+        if self._ended and not self._buffer and self._pages_read:
             raise InvalidRequest("the stream was read to its end, and is read once: ask for a new")
         if self._read_by not in (None, what):
             raise InvalidRequest(
@@ -104,66 +165,109 @@ class EventStream:
             )
         self._read_by = what
 
+    async def _whole_page(self) -> Page[Event] | None:
+        page = await self._next_page()
+        if page is not None:
+            self._place = self._place.moved(page.data)
+            if self._pages_read > 1:  # whoever asks for a second page is on the way through
+                self._fetch_ahead(0)
+        return page
+
     async def _next_page(self) -> Page[Event] | None:
         if self._ended:
             return None
-        if self._broken is not None:
-            raise UnreadableAnswer(self._broken)
+        walk = self._walk
+        if walk.broken is not None:
+            raise UnreadableAnswer(f"{walk.broken} (page {self._pages_read})")
         if self._fetching:
             raise InvalidRequest("the stream is waiting for a page already: it has one reader")
         self._fetching = True
         try:
-            page = await self._fetch(self._token)
+            page = await self._fetched()
         finally:
             self._fetching = False
         # From here to the end nothing waits, so a page is taken whole or not at all.
         self._pages_read += 1
         self._note_errors(page)
-        page = self._without_repeats(page)
+        events = walk.take(page)
         if self._left is not None:
-            page = self._up_to_limit(page, self._left)
-        self._advance(page)
-        return page
+            self._cut_short = len(events) > self._left
+            events = events[: self._left]
+            self._left -= len(events)
+        if self._source.reader is not None:
+            bind(events, self._source.reader)
+        self._ended = walk.ended or self._left == 0
+        if walk.ended:
+            self._note_gap()
+        return (
+            page
+            if len(events) == len(page.data) and not _turned(events, page)
+            else (attrs.evolve(page, data=tuple(events)))
+        )
 
-    def _advance(self, page: Page[Event]) -> None:
-        token = page.meta.next_token
-        if self._left == 0:
-            self._ended = True
-        elif token and token not in (self._token, self._landmark):
-            # Every so often, at growing distances, the place is marked: a circle of any length
-            # comes back to a mark at last (Brent), and nothing but the mark is remembered.
-            if self._pages_read.bit_count() == 1:
-                self._landmark = token
-            self._token = token
-        elif token:
-            self._broken = (
-                f"page {self._pages_read} of a list of events leads back to one that was read "
-                "before: the list would never end"
+    async def _fetched(self) -> Page[Event]:
+        """The page that the walk wants next: fetched ahead, or now."""
+        if not self._whose_is_known:
+            await self._check_whose()
+        while True:
+            if self._ahead is not None:
+                ahead = self._ahead
+                await asyncio.wait([ahead])
+                self._ahead = None
+                if not ahead.cancelled() and ahead.exception() is None:
+                    return ahead.result()
+            try:
+                return await self._source.fetch(self._walk.token)
+            except BadRequest as refused:
+                # A token may be forgotten by the server: there is another way to the same place.
+                if (
+                    not names_parameter(refused, "pagination_token")
+                    or self._anew_at == self._place
+                    or not self._walk.begin_anew(self._place)
+                ):
+                    raise
+                self._anew_at = attrs.evolve(self._place)
+                _log.info("the server no longer takes a pagination_token: reading from the top")
+
+    async def _check_whose(self) -> None:
+        """Refuse another account's position before any page is asked for."""
+        if self._source.bound.account is None and self._source.identify is not None:
+            await self._source.identify()
+        self._saved_state()
+        self._whose_is_known = True
+
+    def _saved_state(self) -> positions.State:
+        argument, position = self._saved
+        if position is None:
+            return {}
+        return checked(positions.read("e", self._source.bound, position, argument), argument)
+
+    def _fetch_ahead(self, unread: int) -> None:
+        walk = self._walk
+        if (
+            self._ahead is not None
+            or self._ended
+            or walk.broken is not None
+            or (self._left is not None and self._left <= 0)
+        ):
+            return
+        allowance = self._source.allowance()
+        if allowance is None or not allowance.comfortable:
+            return
+        self._ahead = asyncio.ensure_future(self._page_of(walk.token))
+        self._ahead.add_done_callback(_forget)
+
+    async def _page_of(self, token: str | None) -> Page[Event]:
+        return await self._source.fetch(token)
+
+    def _note_gap(self) -> None:
+        self._gap = self._walk.gap(self._source.now())
+        if self._gap is not None:
+            _log.warning(
+                "a list of events was not read in one go, and reaches back 30 days: what happened "
+                "from %s to %s may be missing",
+                *(f"{at:%Y-%m-%d %H:%M:%S} UTC" for at in self._gap),
             )
-        elif "meta" in page.extra or page.meta.extra.get("next_token") is not None:
-            # A token that is there and cannot be read is not the end, and must not look like it.
-            self._broken = (
-                f"page {self._pages_read} of a list of events has a next_token that cannot be read"
-            )
-        else:
-            self._ended = True
-
-    def _without_repeats(self, page: Page[Event]) -> Page[Event]:
-        seen: set[str] = set()
-        fresh: list[Event] = []
-        for event in page.data:
-            if event.id in seen or any(event.id in ids for ids in self._recent):
-                continue
-            if event.id:
-                seen.add(event.id)
-            fresh.append(event)
-        if seen:
-            self._recent.append(seen)
-        return page if len(fresh) == len(page.data) else attrs.evolve(page, data=tuple(fresh))
-
-    def _up_to_limit(self, page: Page[Event], left: int) -> Page[Event]:
-        self._left = max(left - len(page.data), 0)
-        return page if len(page.data) <= left else attrs.evolve(page, data=page.data[:left])
 
     def _note_errors(self, page: Page[Event]) -> None:
         if page.errors and not self._warned:
@@ -177,6 +281,17 @@ class EventStream:
                 first.get("resource_type"),
                 first.get("resource_id"),
             )
+
+
+def _turned(events: list[Event], page: Page[Event]) -> bool:
+    """Whether the events come in another order than on the page."""
+    return bool(events) and events[0] is not page.data[0]
+
+
+def _forget(task: asyncio.Task[Page[Event]]) -> None:
+    """Look at a failure that nobody may ask for: the page is then fetched when it is wanted."""
+    if not task.cancelled():
+        task.exception()
 
 
 class _Pages:

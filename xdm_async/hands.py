@@ -1,0 +1,119 @@
+"""Hands: the first link of the road: they say whose request it is, and refuse what cannot be.
+
+What a call asks for is the endpoints' to know, when it may go the scheduler's. The hands hold
+what an account has beside its calls: its credentials, its manners, and the road of its app.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Coroutine
+from datetime import datetime
+from typing import Any
+
+import attrs
+
+from .auth.signing import Authorizer
+from .clock import wall_time
+from .endpoints import conversations
+from .endpoints.events import FetchPage
+from .endpoints.queries import Naming
+from .models.messages import SentMessage
+from .scheduling.events import Room
+from .streams.source import Allowance, Source
+from .wire.exchange import MANNERS, Manners, Request, Response, Route, Sender
+
+Identify = Callable[[Manners], Awaitable[str]]
+"""Finds out whose hands they are; the question waits by the manners of who asks."""
+
+
+def _nowhere(user_id: str, route: str) -> Room | None:
+    return None
+
+
+@attrs.frozen
+class Road:
+    """The links below the hands, and what the app lends to all that walk on it."""
+
+    sender: Sender
+    naming: Naming = "classic"
+    room: Callable[[str, str], Room | None] = _nowhere
+    """What is left for a user on a route."""
+    now: Callable[[], datetime] = wall_time
+    """The time on the server, as far as it is known."""
+
+
+class Hands:
+    """One account's part of every request; hands that differ in manners alone share whose they are.
+
+    They are also what an event knows of the account that has read it (`models.events.Reader`).
+    """
+
+    def __init__(
+        self,
+        road: Road,
+        authorizer: Authorizer,
+        user_id: str | None,
+        identify: Identify,
+        manners: Manners = MANNERS,
+    ) -> None:
+        self._road = road
+        self._onward = road.sender
+        self._authorizer = authorizer
+        self._identify = identify
+        self._first = self
+        self._user_id = user_id
+        self.manners = manners
+
+    @property
+    def user_id(self) -> str | None:
+        """Whose they are, where it is known."""
+        return self._first._user_id
+
+    @property
+    def naming(self) -> Naming:
+        """Which names of fields the app sends."""
+        return self._road.naming
+
+    def using(self, manners: Manners) -> Hands:
+        """The same hands with other manners."""
+        other = Hands(self._road, self._authorizer, None, self._identify, manners)
+        other._first = self._first
+        return other
+
+    def send(self, request: Request) -> Coroutine[Any, Any, Response]:
+        """Mark the request as this user's, and pass it on."""
+        self._authorizer.check(request.route)
+        request.credentials = self._authorizer
+        request.manners = self.manners
+        user_id = self._first._user_id
+        if user_id is None:
+            return self._introduce(request)
+        request.user_id = user_id
+        return self._onward.send(request)
+
+    async def _introduce(self, request: Request) -> Response:
+        request.user_id = await self.identified()
+        return await self._onward.send(request)
+
+    async def identified(self) -> str:
+        """Whose they are; asks for it where it is not known yet."""
+        if self._first._user_id is None:
+            self._first._user_id = await self._identify(self.manners)
+        return self._first._user_id
+
+    def send_in(self, dm_conversation_id: str, text: str) -> Coroutine[Any, Any, SentMessage]:
+        """Send a message into a conversation: how an event is replied to."""
+        return conversations.send_in(self, dm_conversation_id, text)
+
+    def source(self, route: Route, fetch: FetchPage, query: str) -> Source:
+        """A list of this account's events, as streams and watches read it."""
+        road = self._road
+
+        def allowance() -> Allowance | None:
+            user_id = self.user_id
+            room = None if user_id is None else road.room(user_id, route.name)
+            if room is None:
+                return None
+            return Allowance(room.limit, room.window, room.remaining, room.waiting)
+
+        return Source(fetch, query, self, self.identified, allowance, road.now)
