@@ -103,7 +103,9 @@ PURE = (
     "scheduling/pool",
     "scheduling/notices",
     "scheduling/reporter",
+    "streams/ascent",
     "streams/bounds",
+    "streams/descent",
     "streams/positions",
     "streams/walks",
 )

@@ -20,9 +20,11 @@ from ..errors import BadRequest, InvalidRequest, UnreadableAnswer
 from ..models.events import Event, bind
 from ..models.pages import Page
 from . import positions
+from .ascent import Ascent
 from .bounds import Bound, Bounds
+from .descent import Descent
 from .source import Source
-from .walks import Ascent, Descent, Gap, Place, Walk, checked, place_of
+from .walks import Gap, Place, Walk, checked, place_of
 
 _log = logging.getLogger("xdm_async")
 
