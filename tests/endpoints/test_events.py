@@ -6,8 +6,16 @@ import re
 import pytest
 
 from xdm_async.endpoints import events, users
-from xdm_async.endpoints.queries import list_query
-from xdm_async.errors import Forbidden, InvalidRequest, NotFound
+from xdm_async.endpoints.answers import names_parameter
+from xdm_async.endpoints.queries import all_user_fields, as_naming, list_query
+from xdm_async.errors import (
+    BadRequest,
+    Forbidden,
+    InvalidRequest,
+    NotFound,
+    Refused,
+    UnreadableAnswer,
+)
 from xdm_async.models import Fields
 from xdm_async.testing import ScriptedSender, answered
 
@@ -180,3 +188,141 @@ async def test_a_cancelled_call_leaves_nothing_behind():
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
+
+
+# One event
+
+
+async def test_one_event_is_one_get_with_its_fields():
+    body = b'{"data":{"id":"5","event_type":"MessageCreate","text":"hi"}}'
+    sender = ScriptedSender([answered(200, body)] * 2)
+    event = await events.get_event(sender, 5, fields=Fields.MINIMAL)
+    assert (event.id, event.text) == ("5", "hi")
+    await events.get_event(sender, "5", fields=Fields(event=["created_at"]))
+    assert [r.path for r in sender.requests] == [
+        "/2/dm_events/5",
+        "/2/dm_events/5?dm_event.fields=created_at",
+    ]
+    assert {(r.route.name, r.route.method) for r in sender.requests} == {("dm_events.get", "GET")}
+
+
+async def test_an_event_that_is_not_there_is_not_found_though_the_server_says_200():
+    problem = b'{"type":"https://api.twitter.com/2/problems/resource-not-found","title":"x"}'
+    sender = ScriptedSender([answered(200, b'{"errors":[' + problem + b"]}")])
+    with pytest.raises(NotFound):
+        await events.get_event(sender, 5)
+
+
+async def test_an_answer_without_an_event_and_without_a_reason_is_unreadable():
+    with pytest.raises(UnreadableAnswer, match="holds no event"):
+        await events.get_event(ScriptedSender([answered(200, b"{}")]), 5)
+
+
+@pytest.mark.parametrize("bad", ["", "5a", "1" * 20, -5, None, True, 5.0, "\u0665"])
+async def test_a_malformed_event_id_is_refused_before_anything_is_sent(bad):
+    sender = ScriptedSender()
+    with pytest.raises(InvalidRequest, match="event_id must be an event id of 1 to 19 digits"):
+        await events.get_event(sender, bad)
+    assert sender.requests == []
+
+
+# Addresses of conversations
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "https://x.com/messages/944480690-906948460078698496",
+        "https://x.com/messages/906948460078698496-944480690",
+        "https://twitter.com/messages/944480690-906948460078698496/info",
+        "http://mobile.twitter.com/messages/944480690-906948460078698496?s=20",
+        "x.com/i/chat/944480690-906948460078698496#end",
+        "HTTPS://WWW.X.COM/messages/944480690-906948460078698496",
+    ],
+)
+async def test_the_address_of_a_conversation_is_understood_where_its_id_is(address):
+    sender = ScriptedSender([EMPTY])
+    await events.list_in(sender, address, MINIMAL)
+    assert sender.requests[0].path.startswith(
+        "/2/dm_conversations/944480690-906948460078698496/dm_events?"
+    )
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "https://x.com/messages",
+        "https://x.com/messages/",
+        "https://x.com/messages/compose?recipient_id=944480690",
+        "https://x.com/FloodSocial/status/1578900353814519810",
+        "https://x.com.example/messages/944480690-906948460078698496",
+        "https://example.com/x.com/messages/944480690-906948460078698496",
+        "https://x.com/i/chat/g1582103724607971328",
+    ],
+)
+async def test_an_address_of_something_else_is_no_conversation(address):
+    with pytest.raises(InvalidRequest, match="or the address of either on x"):
+        await events.list_in(ScriptedSender(), address, MINIMAL)
+
+
+# The two generations of names
+
+
+def test_in_current_names_everything_is_asked_for_that_has_one():
+    query = list_query(naming="current")
+    assert "tweet" not in query
+    assert "&post.fields=" in query
+    assert "referenced_posts" in query
+    assert "sender_id" in query.partition("&expansions=")[2]
+    assert "sender_id" not in query.partition("&expansions=")[0]
+    assert "post" not in all_user_fields("current")
+
+
+def test_classic_names_are_translated_where_current_ones_are_sent():
+    fields = Fields(
+        expansions=["referenced_tweets.id"], post=["note_tweet", "note_post", "article_title"]
+    )
+    assert list_query(fields=fields, naming="current") == (
+        "max_results=100&expansions=referenced_posts&post.fields=note_post%2Carticle_title"
+    )
+
+
+@pytest.mark.parametrize(
+    ("naming", "fields", "words"),
+    [
+        ("current", Fields(event=["sender_id"]), "in naming 'current': it comes unasked, or with"),
+        ("current", Fields(user=["pinned_tweet_id"]), "in naming 'current'"),
+        ("classic", Fields(user=["subscribes_to_you"]), "did you mean 'subscription'"),
+        ("classic", Fields(post=["article_title"]), "did you mean 'article'"),
+        ("classic", Fields(event=[["text"]]), "has no \\['text'\\]"),
+    ],
+)
+def test_a_name_that_its_generation_does_not_have_is_refused(naming, fields, words):
+    with pytest.raises(InvalidRequest, match=words):
+        list_query(fields=fields, naming=naming)
+
+
+@pytest.mark.parametrize("bad", ["Classic", "", None, 2])
+def test_a_generation_that_does_not_exist_is_refused(bad):
+    with pytest.raises(InvalidRequest, match="naming is 'classic'"):
+        as_naming(bad)
+
+
+# What a refusal is about
+
+
+@pytest.mark.parametrize(
+    ("problem", "expected"),
+    [
+        ({"errors": [{"parameters": {"pagination_token": ["x"]}}]}, True),
+        ({"parameter": "pagination_token", "value": "x"}, True),
+        ({"errors": [{"parameters": {"max_results": ["0"]}}]}, False),
+        ({"errors": "pagination_token"}, False),
+        ({"errors": [5, {"parameters": [1]}]}, False),
+        ({"detail": "pagination_token"}, False),
+    ],
+)
+def test_a_refusal_names_its_parameter_in_either_generation(problem, expected):
+    refused = BadRequest("…", status=400, problems=(problem,))
+    assert names_parameter(refused, "pagination_token") is expected
+    assert not names_parameter(Refused("…", status=400), "pagination_token")
