@@ -102,6 +102,25 @@ async def test_the_reading_example_reads(
     assert "3 ()" in out
 
 
+async def test_the_catching_up_example_reads_and_then_reads_what_is_new(
+    at_the_emulator: Emulator, capsys: pytest.CaptureFixture[str]
+) -> None:
+    x = at_the_emulator
+    ann, ben = x.add_user("ann"), x.add_user("ben")
+    x.deliver(ben, ann, "one")
+    names: dict[str, Any] = {}
+    exec(example("async def catch_up"), names)
+    async with xdm_async.App() as app:
+        account = app.account(xdm_async.OAuth2(**ann.oauth2), user_id=ann.id)
+        saved = await names["catch_up"](account, None)
+        x.deliver(ben, ann, "two")
+        x.deliver(ben, ann, "three")
+        again = await names["catch_up"](account, saved)
+        await names["catch_up"](account, again)
+    told = capsys.readouterr().out.splitlines()
+    assert [line.split()[-1] for line in told] == ["one", "two", "three"]
+
+
 async def test_the_fixture_example_passes(xdm_emulator: Emulator) -> None:
     names: dict[str, Any] = {}
     exec(example("async def test_my_bot"), names)
@@ -109,4 +128,4 @@ async def test_the_fixture_example_passes(xdm_emulator: Emulator) -> None:
 
 
 def test_every_example_is_run() -> None:
-    assert len(EXAMPLES) == 5
+    assert len(EXAMPLES) == 6
