@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import datetime
 
@@ -84,7 +83,9 @@ class EventStream:
         self._read_by: str | None = None
         self._fetching = False
         self._warned = False
-        self._buffer: deque[Event] = deque()
+        self._events: tuple[Event, ...] = ()
+        """Those of the page that is read, and how many of them were given."""
+        self._given = 0
         self._half = 0
         self._collected: list[Event] = []
 
@@ -101,7 +102,9 @@ class EventStream:
         ``newer_than=position`` reads what has happened since the read began. It belongs to the
         account and to what is read of it, and names both by fingerprints; it holds no secret.
         """
-        state = self._walk.state(self._place, on_page=bool(self._buffer) or self._cut_short)
+        place = self._place.moved(self._events[: self._given])
+        unread = self._given < len(self._events)
+        state = self._walk.state(place, on_page=unread or self._cut_short)
         return positions.write("e", self._source.bound, state)
 
     @property
@@ -120,17 +123,17 @@ class EventStream:
 
     async def __anext__(self) -> Event:
         """Give the next event, fetching pages until one holds any."""
-        while not self._buffer:
+        given = self._given
+        while given == len(self._events):
             page = await self._next_page()
             if page is None:
                 raise StopAsyncIteration
-            self._buffer.extend(page.data)
-            self._half = len(page.data) // 2
-        event = self._buffer.popleft()
-        self._place = self._place.moved((event,))
-        if len(self._buffer) <= self._half:
-            self._fetch_ahead(len(self._buffer))
-        return event
+            self._turn_to(page.data)
+            given, self._half = 0, (len(page.data) + 1) // 2
+        self._given = given + 1
+        if given + 1 == self._half:
+            self._fetch_ahead()
+        return self._events[given]
 
     async def collect(self) -> list[Event]:
         """Read all that is left into a list.
@@ -159,7 +162,7 @@ class EventStream:
             self._ahead = None
 
     def _claim(self, what: str) -> None:
-        if self._ended and not self._buffer and self._pages_read:
+        if self._ended and self._given == len(self._events) and self._pages_read:
             raise InvalidRequest("the stream was read to its end, and is read once: ask for a new")
         if self._read_by not in (None, what):
             raise InvalidRequest(
@@ -170,10 +173,16 @@ class EventStream:
     async def _whole_page(self) -> Page[Event] | None:
         page = await self._next_page()
         if page is not None:
-            self._place = self._place.moved(page.data)
+            self._turn_to(page.data)
+            self._given = len(page.data)
             if self._pages_read > 1:  # whoever asks for a second page is on the way through
-                self._fetch_ahead(0)
+                self._fetch_ahead()
         return page
+
+    def _turn_to(self, events: tuple[Event, ...]) -> None:
+        """Take up the next page: all of the one before was given."""
+        self._place = self._place.moved(self._events)
+        self._events, self._given = events, 0
 
     async def _next_page(self) -> Page[Event] | None:
         if self._ended:
@@ -224,11 +233,11 @@ class EventStream:
                 # A token may be forgotten by the server: there is another way to the same place.
                 if (
                     not names_parameter(refused, "pagination_token")
-                    or self._anew_at == self._place
-                    or not self._walk.begin_anew(self._place)
+                    or self._anew_at == (place := self._place.moved(self._events))
+                    or not self._walk.begin_anew(place)
                 ):
                     raise
-                self._anew_at = attrs.evolve(self._place)
+                self._anew_at = place
                 _log.info("the server no longer takes a pagination_token: reading from the top")
 
     async def _check_whose(self) -> None:
@@ -244,7 +253,7 @@ class EventStream:
             return {}
         return checked(positions.read("e", self._source.bound, position, argument), argument)
 
-    def _fetch_ahead(self, unread: int) -> None:
+    def _fetch_ahead(self) -> None:
         walk = self._walk
         if (
             self._ahead is not None

@@ -11,7 +11,7 @@ The rules of paging: https://docs.x.com/x-api/fundamentals/pagination
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import Protocol
 
@@ -40,16 +40,15 @@ class Place:
     last: int | None = None
     unplaced: int = 0
 
-    def moved(self, events: Iterable[Event]) -> Place:
+    def moved(self, events: Sequence[Event]) -> Place:
         """The place behind these events as well."""
-        place = Place(self.last, self.unplaced)
-        for event in events:
+        unplaced = 0
+        for event in reversed(events):
             number = number_of(event)
-            if number is None:
-                place.unplaced += 1
-            else:
-                place.last, place.unplaced = number, 0
-        return place
+            if number is not None:
+                return Place(number, unplaced)
+            unplaced += 1
+        return Place(self.last, self.unplaced + unplaced)
 
 
 Gap = tuple[datetime, datetime]
