@@ -6,16 +6,17 @@ from typing import Any
 import pytest
 
 import xdm_async
-from xdm_async import Account, App, Conversation, EventStream
+from xdm_async import Account, App, Conversation, EventStream, Watch
 from xdm_async.budgets.priority import RESERVE
 
 NAMES = """
-    Account App AppClosed BadRequest Budget BudgetExhausted BudgetState ConnectFailed
-    ConnectionLost Conversation Event EventQuery EventStream Fields Forbidden Granted InvalidPlan InvalidRequest
-    LoggingObserver Media MessageCreate NotFound NotSent Notice OAuth1 OAuth2 Observer
-    OutcomeUnknown Page ParticipantsJoin ParticipantsLeave PaymentRequired Plan Post Priority
-    Queued RateLimited ReadTimeout Refreshed Refused Sent SentMessage ServerError Settled
-    TooManyWaiting Unauthorized UnknownEvent UnreadableAnswer UsageCapped User Waiting XdmError
+    Account App AppClosed BadRequest Budget BudgetExhausted BudgetState Checkpoint
+    CheckpointFailed Checkpoints ConnectFailed ConnectionLost Conversation Event EventQuery
+    EventStream Fields Forbidden Granted InvalidPlan InvalidRequest LoggingObserver Media
+    MessageCreate NotFound NotSent Notice OAuth1 OAuth2 Observer OutcomeUnknown Page
+    ParticipantsJoin ParticipantsLeave PaymentRequired Plan Post Priority Queued RateLimited
+    ReadTimeout Refreshed Refused Sent SentMessage ServerError Settled TooManyWaiting
+    Unauthorized UnknownEvent UnreadableAnswer UsageCapped User Waiting Watch XdmError
     __version__ notices plans
 """.split()  # noqa: SIM905
 
@@ -23,12 +24,14 @@ SIGNATURES = {
     App: {
         "__init__": "(*, client_id=None, consumer_key=None, consumer_secret=None, plan=DEFAULT, "
         "store='memory:', "
-        "base_url='https://api.x.com', naming='classic', session=None, timeout=30.0, max_connections=128, "
+        "base_url='https://api.x.com', naming='classic', session=None, timeout=30.0, "
+        "max_connections=128, "
         "trust_env=False, reserve=RESERVE, pace=None, max_waiting=(10000, 1000000), "
         "observer=None)",
         "from_env": "(environ=None, **overrides)",
         "account": "(credentials, *, user_id=None)",
         "budgets": "(user_id=None)",
+        "watch": "(accounts, *, since=None, checkpoint=None, share=0.5, on_error=None)",
         "eta": "(user_id, group_or_route, n=1, *, priority=<Priority.NORMAL: 1>)",
         "aclose": "()",
     },
@@ -39,15 +42,21 @@ SIGNATURES = {
         "events": "(**query)",
         "events_with": "(participant_id, **query)",
         "events_in": "(dm_conversation_id, **query)",
+        "watch": "(*, conversation=None, since=None, checkpoint=None, share=0.5)",
         "event": "(event_id, *, fields=ALL)",
         "conversation": "(dm_conversation_id=None, *, participant_id=None)",
         "me": "()",
         "using": "(*, priority=None, max_wait=None, weight=None)",
         "user_id": "property",
     },
+    Watch: {
+        "position": "property",
+        "aclose": "()",
+    },
     Conversation: {
         "send": "(text)",
         "events": "(**query)",
+        "watch": "(*, since=None, checkpoint=None, share=0.5)",
     },
 }
 
@@ -55,6 +64,7 @@ TREE = {
     "NotSent": {
         "InvalidRequest": {"InvalidPlan": {}},
         "BudgetExhausted": {"TooManyWaiting": {}},
+        "CheckpointFailed": {},
         "ConnectFailed": {},
         "AppClosed": {},
     },
@@ -132,7 +142,7 @@ def test_what_can_be_called_is_called_like_this(kind: type) -> None:
 
 
 @pytest.mark.parametrize(
-    "kind", [App, Account, Conversation, EventStream], ids=lambda kind: kind.__name__
+    "kind", [App, Account, Conversation, EventStream, Watch], ids=lambda kind: kind.__name__
 )
 def test_everything_that_can_be_called_is_explained(kind: type) -> None:
     for name, what in vars(kind).items():

@@ -16,6 +16,7 @@ from .errors import (
     AppClosed,
     BadRequest,
     BudgetExhausted,
+    CheckpointFailed,
     ConnectFailed,
     ConnectionLost,
     Forbidden,
@@ -58,7 +59,9 @@ from .scheduling.notices import (
     Settled,
     Waiting,
 )
+from .stores.base import Checkpoint, Checkpoints
 from .streams.paginator import EventStream
+from .streams.watch import Watch
 
 __all__ = [
     "Account",
@@ -68,6 +71,9 @@ __all__ = [
     "Budget",
     "BudgetExhausted",
     "BudgetState",
+    "Checkpoint",
+    "CheckpointFailed",
+    "Checkpoints",
     "ConnectFailed",
     "ConnectionLost",
     "Conversation",
@@ -112,6 +118,7 @@ __all__ = [
     "UsageCapped",
     "User",
     "Waiting",
+    "Watch",
     "XdmError",
     "__version__",
     "notices",

@@ -23,6 +23,8 @@ from .models.objects import User
 from .models.pages import Fields
 from .reading import EventQuery, read_all, read_in, read_with
 from .streams.paginator import EventStream
+from .streams.watch import Watch
+from .watching import Keep, Since, watch_one
 from .wire.exchange import Manners
 
 
@@ -187,6 +189,46 @@ class Account:
         )
         bind((event,), self._hands)
         return event
+
+    def watch(
+        self,
+        *,
+        conversation: str | int | Conversation | None = None,
+        since: Since | None = None,
+        checkpoint: Keep | None = None,
+        share: float = 0.5,
+    ) -> Watch:
+        """Watch for new events: ``async with account.watch() as events``, and ``async for`` them.
+
+        Yields each new event once, oldest first, from the moment of entering on; `Watch` says what
+        holds under errors, restarts and bursts. It asks for the newest page, again and again:
+        ``GET /2/dm_events``, or the list of one conversation, and draws on the budgets of the plan
+        for reads. In a lively conversation it asks every second as long as its share lasts, and
+        then as often as that allows; where nothing happens, once a minute.
+
+        Args:
+            conversation: this one alone: its id, its address on x.com, or a `Conversation`.
+            since: begin here instead: an event's id, an aware datetime, or a `Watch.position`. What
+                came after it, of the last 30 days, is given first.
+            checkpoint: where to keep the position, so that a restarted watch goes on where this
+                one was: the path of a file (a `pathlib.Path`), a name in the app's store, or an
+                object with ``async load()`` and ``async save(position)``. ``since`` then holds for
+                the first start.
+            share: of what the budget allows in a window, the part that the watch may use, above 0
+                and up to 1.
+
+        Raises:
+            InvalidRequest: at once, for an argument that cannot be. What entering raises, and the
+                iteration, is that of `send`, for what does not pass by itself.
+
+        Source: https://docs.x.com/x-api/direct-messages/lookup/introduction
+        """
+        which: tuple[str | None, str | None] = (None, None)
+        if isinstance(conversation, Conversation):
+            which = (conversation.dm_conversation_id, conversation.participant_id)
+        elif conversation is not None:
+            which = (checks.conversation_id(conversation, "conversation"), None)
+        return watch_one(self._hands, *which, since=since, checkpoint=checkpoint, share=share)
 
     def conversation(
         self,

@@ -10,7 +10,7 @@ import hashlib
 import math
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from types import TracebackType
 from typing import Any, Self
@@ -34,7 +34,9 @@ from .scheduling.machine import MAX_WAITING
 from .scheduling.notices import Observer
 from .scheduling.pacing import Pace, pacer
 from .scheduling.scheduler import Scheduler
+from .streams.watch import Watch
 from .transport import Transport
+from .watching import KeepMany, Since, watch_many
 from .wire.exchange import Manners, as_priority
 
 
@@ -167,6 +169,8 @@ class App:
             as_naming(naming),
             self._scheduler.room,
             lambda: self._scheduler.server_instant(0.0) or wall_time(),
+            self._scheduler.server_time,
+            clock=clock,
         )
         self._plan = plan
         self._known: dict[str, asyncio.Task[str]] = {}
@@ -226,6 +230,42 @@ class App:
             return await self._identify(digest, authorize, manners)
 
         return Account(Hands(self._road, authorize, known, identify))
+
+    def watch(
+        self,
+        accounts: Iterable[Account],
+        *,
+        since: Since | None = None,
+        checkpoint: KeepMany | None = None,
+        share: float = 0.5,
+        on_error: Callable[[str | None, Exception], Any] | None = None,
+    ) -> Watch:
+        """Watch many accounts for new events, as one iterator; they take turns, event by event.
+
+        Arguments are those of `Account.watch`, and each account is polled by its own budget.
+
+        Args:
+            accounts: handles of this app, each of another user.
+            since: for all of them; or the `Watch.position` of a watch of many.
+            checkpoint: keeps a position for each: the path of a directory, a name in the app's
+                store, or an object with ``async load(name)`` and ``async save(name, position)``.
+            share: of each account's budget.
+            on_error: is called with the user id (None where it is not known) and the error when an
+                account fails for good; that account is then watched no more. Without it the error
+                is raised, with the account in a note, and iterating on goes on with the others.
+
+        Raises:
+            InvalidRequest: at once, for an argument that cannot be.
+        """
+        hands = []
+        for account in accounts:
+            if not isinstance(account, Account) or account._hands.road is not self._road:
+                raise InvalidRequest(
+                    f"accounts are handles that this App's account() made, not {shown(account)}",
+                    argument="accounts",
+                )
+            hands.append(account._hands)
+        return watch_many(hands, since=since, checkpoint=checkpoint, share=share, on_error=on_error)
 
     def budgets(self, user_id: str | None = None) -> list[BudgetState]:
         """What is left of every budget now, or of those that one user draws on."""

@@ -14,6 +14,8 @@ from .models.ids import ConversationId, UserId
 from .models.messages import SentMessage
 from .reading import EventQuery, read_in, read_with
 from .streams.paginator import EventStream
+from .streams.watch import Watch
+from .watching import Keep, Since, watch_one
 
 
 class Conversation:
@@ -52,3 +54,20 @@ class Conversation:
             return read_in(self._hands, self.dm_conversation_id, **query)
         assert self.participant_id is not None
         return read_with(self._hands, self.participant_id, **query)
+
+    def watch(
+        self,
+        *,
+        since: Since | None = None,
+        checkpoint: Keep | None = None,
+        share: float = 0.5,
+    ) -> Watch:
+        """Watch it for new events: `Account.watch` with this conversation."""
+        return watch_one(
+            self._hands,
+            self.dm_conversation_id,
+            self.participant_id,
+            since=since,
+            checkpoint=checkpoint,
+            share=share,
+        )

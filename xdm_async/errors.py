@@ -86,6 +86,13 @@ class AppClosed(NotSent):
     """The `App` was closed while, or before, the request waited for its turn."""
 
 
+class CheckpointFailed(NotSent):
+    """A position could not be saved or loaded: the disk is full, the file is not readable, …
+
+    Nothing is lost by it: the position stays where it was, and is saved with the next one.
+    """
+
+
 class Refused(XdmError):
     """The server answered, and the answer is no.
 

@@ -13,12 +13,14 @@ from typing import Any
 import attrs
 
 from .auth.signing import Authorizer
-from .clock import wall_time
+from .clock import Clock, SystemClock, wall_time
 from .endpoints import conversations
 from .endpoints.events import FetchPage
 from .endpoints.queries import Naming
 from .models.messages import SentMessage
 from .scheduling.events import Room
+from .stores.base import Checkpoints
+from .stores.memory import MemoryCheckpoints
 from .streams.source import Allowance, Source
 from .wire.exchange import MANNERS, Manners, Request, Response, Route, Sender
 
@@ -39,7 +41,12 @@ class Road:
     room: Callable[[str, str], Room | None] = _nowhere
     """What is left for a user on a route."""
     now: Callable[[], datetime] = wall_time
-    """The time on the server, as far as it is known."""
+    """The time on the server, or what the machine takes for it."""
+    server_time: Callable[[], float | None] = lambda: None
+    """The earliest that it can be on the server, in seconds since 1970; None where not known."""
+    checkpoints: Checkpoints = attrs.field(factory=MemoryCheckpoints)
+    """Where positions are kept that have a name."""
+    clock: Clock = attrs.field(factory=SystemClock)
 
 
 class Hands:
@@ -56,7 +63,7 @@ class Hands:
         identify: Identify,
         manners: Manners = MANNERS,
     ) -> None:
-        self._road = road
+        self.road = road
         self._onward = road.sender
         self._authorizer = authorizer
         self._identify = identify
@@ -72,11 +79,11 @@ class Hands:
     @property
     def naming(self) -> Naming:
         """Which names of fields the app sends."""
-        return self._road.naming
+        return self.road.naming
 
     def using(self, manners: Manners) -> Hands:
         """The same hands with other manners."""
-        other = Hands(self._road, self._authorizer, None, self._identify, manners)
+        other = Hands(self.road, self._authorizer, None, self._identify, manners)
         other._first = self._first
         return other
 
@@ -107,7 +114,7 @@ class Hands:
 
     def source(self, route: Route, fetch: FetchPage, query: str) -> Source:
         """A list of this account's events, as streams and watches read it."""
-        road = self._road
+        road = self.road
 
         def allowance() -> Allowance | None:
             user_id = self.user_id
@@ -116,4 +123,4 @@ class Hands:
                 return None
             return Allowance(room.limit, room.window, room.remaining, room.waiting)
 
-        return Source(fetch, query, self, self.identified, allowance, road.now)
+        return Source(fetch, query, self, self.identified, allowance, road.now, road.server_time)

@@ -90,7 +90,7 @@ def read_in(
 
 
 def live_source(
-    hands: Hands, *, dm_conversation_id: str | None = None, participant_id: str | None = None
+    hands: Hands, dm_conversation_id: str | None = None, participant_id: str | None = None
 ) -> Source:
     """A list as a watch reads it: with all fields, 100 events per page."""
     whole = partial(_source, hands, event_types=None, max_results=100, fields=Fields.ALL)

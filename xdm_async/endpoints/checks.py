@@ -37,15 +37,15 @@ def event_id(value: str | int, argument: str = "event_id") -> str:
     )
 
 
-def conversation_id(value: str | int) -> ConversationId:
+def conversation_id(value: str | int, argument: str = "dm_conversation_id") -> ConversationId:
     """Check the id of a conversation, or its address on x.com; a 1:1 comes in numeric order."""
     text = str(value) if type(value) is int else value
     found = parse_conversation_id(text) if isinstance(text, str) else None
     if found is None:
         raise InvalidRequest(
-            "dm_conversation_id must be two user ids joined by '-', a group's number of 15 to 19 "
+            f"{argument} must be two user ids joined by '-', a group's number of 15 to 19 "
             f"digits, or the address of either on x.com, not {_shape(value)}",
-            argument="dm_conversation_id",
+            argument=argument,
         )
     return found
 

@@ -36,7 +36,7 @@ class Allowance:
         return not self.waiting and 2 * self.remaining > self.limit
 
 
-def _unknown() -> Allowance | None:
+def _unknown() -> None:
     return None
 
 
@@ -55,6 +55,8 @@ class Source:
     """What is left of its budget; None where no budget is known."""
     now: Callable[[], datetime] = wall_time
     """The time on the server as far as it is known, for what is said of the 30 days."""
+    server_time: Callable[[], float | None] = _unknown
+    """The earliest that it can be on the server, in seconds since 1970; None where not known."""
 
     @property
     def bound(self) -> Bound:

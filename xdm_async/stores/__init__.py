@@ -1,0 +1,17 @@
+"""What outlives a process, or is shared by several."""
+
+from .base import Checkpoint, CheckpointFailed, Checkpoints
+from .file import FileCheckpoint, FileCheckpoints
+from .keeping import Keeper, keeper
+from .memory import MemoryCheckpoints
+
+__all__ = [
+    "Checkpoint",
+    "CheckpointFailed",
+    "Checkpoints",
+    "FileCheckpoint",
+    "FileCheckpoints",
+    "Keeper",
+    "MemoryCheckpoints",
+    "keeper",
+]
