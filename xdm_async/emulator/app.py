@@ -19,11 +19,12 @@ from typing import Any, NamedTuple, Self
 import attrs
 
 from .authentication import ALL_SCOPES, FULL_ACCESS, TOKEN_LIFE, Authentication
-from .calls import RateLimitBody, Switches
-from .objects import Conversation, Event, User
+from .media import MediaDescription
+from .objects import Conversation, Event, Post, Reference, User
 from .service import Service
 from .serving import DateZone, HttpServer
 from .snowflake import EPOCH_MS
+from .switches import Lag, Names, PastNewest, RateLimitBody, Switches
 from .windows import Limits, RateLimits, ResetRounding, WindowKind, WindowRecord
 from .world import World
 
@@ -87,6 +88,11 @@ class Emulator:
         last_page_token: bool = True,
         filter_after_cut: bool = False,
         date_zone: DateZone = "GMT",
+        names: Names = "classic",
+        list_lag: Lag = 0,
+        past_newest: PastNewest = "empty",
+        token_life: float | None = None,
+        short_pages: float = 0.0,
     ) -> None:
         self.clock = time.time if clock is None else clock
         if self.clock() * 1000 < EPOCH_MS + 86_400_000:
@@ -100,6 +106,11 @@ class Emulator:
             filter_after_cut=filter_after_cut,
             count_unauthorized=count_unauthorized,
             rate_limit_body=rate_limit_body,
+            names=names,
+            list_lag=list_lag,
+            past_newest=past_newest,
+            token_life=token_life,
+            short_pages=short_pages,
         )
         self.limits = RateLimits(
             limits,
@@ -110,7 +121,7 @@ class Emulator:
         )
         self.world = World(seed)
         self._authentication = Authentication(seed)
-        self._service = Service(self.world, self._authentication, self.limits, self._switches)
+        self._service = Service(self.world, self._authentication, self.limits, self._switches, seed)
         self._server = HttpServer(self._service, self.clock, date_zone=date_zone, seed=seed)
         self._delivered = 0
         self.users: list[EmulatedUser] = []
@@ -187,9 +198,19 @@ class Emulator:
     # What happens without a request
 
     def deliver(
-        self, sender: EmulatedUser | str, recipient: EmulatedUser | str, text: str
+        self,
+        sender: EmulatedUser | str,
+        recipient: EmulatedUser | str,
+        text: str,
+        *,
+        media: MediaDescription | None = None,
     ) -> Stored:
-        """Store a message as if it was written elsewhere; to a user, or in a conversation."""
+        """Store a message as if it was written elsewhere; to a user, or in a conversation.
+
+        `media` is what is attached to it: `"photo"`, `"video"` or `"animated_gif"`, or a mapping
+        with this `type` and what else matters of `width`, `height`, for a photo `alt_text` and
+        for a video `duration_ms`.
+        """
         author = self._user(sender)
         conversation = None
         if isinstance(recipient, str):
@@ -198,7 +219,7 @@ class Emulator:
             conversation = self.world.conversation_of_two(author, self._user(recipient))
         if author.id not in conversation.members:
             raise ValueError(f"{author.id} is not in {conversation.id}")
-        return self._stored(self.world.send(conversation, author, text, self.clock()))
+        return self._stored(self.world.send(conversation, author, text, self.clock(), media))
 
     def create_group(
         self, creator: EmulatedUser | str, invited: Iterable[EmulatedUser | str], text: str
@@ -220,6 +241,54 @@ class Emulator:
         """Let a user leave a group; returns the id of the event."""
         group = self._group(dm_conversation_id)
         return self.world.leave(group, self._user(user), self.clock()).id
+
+    def hide(self, user: EmulatedUser | str, dm_event_id: str) -> None:
+        """Take an event out of what one user sees; for everybody else it stays."""
+        reader = self._user(user)
+        event = self.world.events.get(int(dm_event_id))
+        if event is None or not reader.sees(event):
+            raise ValueError(f"{reader.id} sees no event {dm_event_id}")
+        self.world.hide(reader, event)
+
+    def forget_user(self, user: EmulatedUser | str) -> None:
+        """Let a user be gone: not found, not reachable, and the tokens no longer known.
+
+        What the user wrote stays, and so do the posts; expansions tell that its author is gone.
+        """
+        gone = self._user(user)
+        self.world.forget_user(gone)
+        self._authentication.forget(gone)
+        self.users[:] = [known for known in self.users if known.id != gone.id]
+
+    # Posts
+
+    def add_post(
+        self,
+        author: EmulatedUser | str,
+        text: str,
+        *,
+        quotes: str | None = None,
+        replies_to: str | None = None,
+        media: MediaDescription | None = None,
+    ) -> str:
+        """Write a post that messages may point to, as `https://x.com/<username>/status/<id>`.
+
+        A post that is only pointed to need not be written: it comes about by that. Returns the
+        id; `quotes` and `replies_to` are ids of posts there are.
+        """
+        refers_to: list[Reference] = []
+        if quotes is not None:
+            refers_to.append(Reference("quoted", self._post(quotes)))
+        if replies_to is not None:
+            refers_to.append(Reference("replied_to", self._post(replies_to)))
+        post = self.world.add_post(
+            self._user(author), text, self.clock(), refers_to=tuple(refers_to), media=media
+        )
+        return post.id
+
+    def forget_post(self, post_id: str) -> None:
+        """Let a post be gone: expansions tell that it is, the messages that point to it stay."""
+        self.world.posts.forget(self._post(post_id))
 
     # What has happened
 
@@ -256,6 +325,12 @@ class Emulator:
         if known is None:
             raise ValueError(f"there is no user {user_id}")
         return known
+
+    def _post(self, post_id: str) -> Post:
+        post = self.world.posts.get(post_id)
+        if post is None:
+            raise ValueError(f"there is no post {post_id}")
+        return post
 
     def _group(self, dm_conversation_id: str) -> Conversation:
         group = self.world.conversation(dm_conversation_id)

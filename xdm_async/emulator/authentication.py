@@ -123,6 +123,12 @@ class Authentication:
             "scopes": list(scopes),
         }
 
+    def forget(self, user: User) -> None:
+        """Every token of a user is as unknown as if nobody had been given it."""
+        for tokens in (self._bearers, self._pairs):
+            for token in [token for token, known in tokens.items() if known.caller.user is user]:
+                del tokens[token]
+
     def identify(
         self,
         method: str,

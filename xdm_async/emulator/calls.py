@@ -1,55 +1,29 @@
 """Calls: one authenticated request on its way to the function that answers it.
 
-The types that endpoints share with the pipeline around them (`service`), the switches for
-what the facts leave open, and the reading of JSON bodies and ids in paths.
+The types that endpoints share with the pipeline around them (`service`), and the reading of
+JSON bodies and ids in paths.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from typing import Final, Literal
+from typing import Final
 
 import attrs
 import orjson
 
 from .authentication import Caller
+from .lists import Lists
 from .objects import User
 from .parameters import Accepted, Query
 from .problems import Fault, invalid_request, invalid_value
+from .switches import Switches
 from .world import World
 
 USER_ID: Final = re.compile(r"[0-9]{1,19}", re.ASCII)
 CONVERSATION_ID: Final = re.compile(r"[0-9]{1,19}-[0-9]{1,19}|[0-9]{15,19}", re.ASCII)
 USERNAME: Final = re.compile(r"[A-Za-z0-9_]{1,15}", re.ASCII)
-
-RateLimitBody = Literal["problem", "code 88"]
-
-
-@attrs.frozen(kw_only=True)
-class Switches:
-    """Choices where the facts are open; the defaults follow the documents that win."""
-
-    send_needs_dm_read: bool = True
-    """Sends need the scope dm.read besides dm.write."""
-
-    group_minimum: int = 1
-    """The fewest participants a group may be made with, besides its creator."""
-
-    conversation_days: float | None = 30
-    """How far back the lists of one conversation reach; None: all the way."""
-
-    last_page_token: bool = True
-    """The page with the oldest event still carries a next_token, as recorded."""
-
-    filter_after_cut: bool = False
-    """event_types is applied after a page is cut, so that pages come short or empty."""
-
-    count_unauthorized: bool = False
-    """A 401 counts against the user whose credentials were refused."""
-
-    rate_limit_body: RateLimitBody = "problem"
-    """A 429 is a problem, or the older code 88."""
 
 
 @attrs.frozen
@@ -58,6 +32,7 @@ class Call:
 
     world: World
     switches: Switches
+    lists: Lists
     caller: Caller
     variables: Mapping[str, str]
     """The variable parts of the path."""

@@ -66,6 +66,20 @@ class Shortener:
             _tag(text, entities, user_id_of)
         return Rewritten(text, entities, tuple(posts.values()))
 
+    def attach(self, written: Rewritten, url: str) -> Rewritten:
+        """The text with a link to what is attached at its end, shown as a `pic.twitter.com`."""
+        short = self._short(url)
+        before = f"{written.text} " if written.text else ""
+        link: Entity = {
+            "start": len(before),
+            "end": len(before) + len(short),
+            "url": short,
+            "expanded_url": url,
+            "display_url": short.replace(_SHORT, "pic.twitter.com/"),
+        }
+        entities = {**written.entities, "urls": [*written.entities.get("urls", ()), link]}
+        return attrs.evolve(written, text=before + short, entities=entities)
+
     def _shorten(
         self, text: str, entities: dict[str, list[Entity]], posts: dict[str, PostLink]
     ) -> str:

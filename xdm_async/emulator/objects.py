@@ -13,7 +13,8 @@ from typing import Final, Literal
 import attrs
 
 from .links import Entity
-from .snowflake import OLDEST, created_at, printed_at
+from .media import Media
+from .snowflake import OLDEST, created_at, milliseconds_of, printed_at
 
 EventType = Literal["MessageCreate", "ParticipantsJoin", "ParticipantsLeave"]
 
@@ -33,6 +34,7 @@ class Event:
     sent_text: str | None = None
     entities: dict[str, list[Entity]] = attrs.Factory(dict)
     post_ids: tuple[str, ...] = ()
+    media: Media | None = None
     participant_ids: tuple[str, ...] = ()
 
     @property
@@ -94,13 +96,30 @@ class Conversation:
 
 @attrs.frozen(eq=False)
 class Post:
-    """A post that some message points to."""
+    """A post that some message, user or other post points to."""
 
     id: str
     author: User
+    text: str
+    entities: dict[str, list[Entity]] = attrs.Factory(dict)
+    refers_to: tuple[Reference, ...] = ()
+    media: Media | None = None
+
+    @property
+    def posted_at(self) -> int:
+        """The second in which it was posted; ids from before the snowflakes do not say."""
+        number = int(self.id)
+        return milliseconds_of(number) // 1000 if number > OLDEST else 1_262_304_000
 
     @property
     def created_at(self) -> str:
-        """When it was posted; ids from before the snowflakes do not say."""
-        number = int(self.id)
-        return created_at(number) if number > OLDEST else printed_at(1_262_304_000)
+        """When it was posted."""
+        return printed_at(self.posted_at)
+
+
+@attrs.frozen(eq=False)
+class Reference:
+    """A post that another one quotes or replies to."""
+
+    type: Literal["quoted", "replied_to"]
+    post: Post

@@ -15,6 +15,7 @@ from urllib.parse import parse_qsl
 
 import attrs
 
+from .naming import TODAYS_NAMES, renamed
 from .objects import EventType
 from .pagination import Position, position_of
 from .problems import CLASSIC_HOST, TODAYS_HOST, Fault, invalid_request, invalid_value
@@ -27,19 +28,15 @@ EVENT_TYPES: Final[tuple[EventType, ...]] = (
     "ParticipantsLeave",
 )
 
-TODAYS_NAMES: Final[Mapping[str, str]] = {
-    "tweet.fields": "post.fields",
-    "referenced_tweets": "referenced_posts",
-    "referenced_tweets.id": "referenced_posts",
-    "edit_history_tweet_ids": "edit_history_post_ids",
-    "note_tweet": "note_post",
-    "most_recent_tweet_id": "most_recent_post_id",
-    "pinned_tweet_id": "pinned_post_id",
-    "affiliation.user_id": "affiliation",
-}
-"""Parameters and values that have been renamed."""
+_TODAYS: Final = re.compile(
+    r"\bpost\.fields=|referenced_posts\b|_post_ids?\b|subscribes_to_you\b"
+    r"|\bexpansions=(?:[^&]*(?:,|%2C))?affiliation(?:[,&%]|$)",
+    re.IGNORECASE,
+)
+"""What only a query in today's names has in it."""
 
-_TODAYS: Final = re.compile(r"\bpost\.fields=|referenced_posts\b|_post_ids?\b")
+_CLASSIC: Final = re.compile(r"\btweet\.fields=|referenced_tweets\b|_tweet(?:_ids?)?\b")
+"""What only a query in classic names has in it."""
 
 _EVENT_FIELDS: Final = (
     "attachments,created_at,dm_conversation_id,entities,event_type,id,participant_ids,"
@@ -74,9 +71,12 @@ class Query:
 
     max_results: int = MOST_RESULTS
     position: Position | None = None
+    token: str | None = None
+    """The pagination token as it came."""
     event_types: tuple[EventType, ...] = EVENT_TYPES
     event_fields: frozenset[str] = frozenset()
     expansions: frozenset[str] = frozenset()
+    media_fields: frozenset[str] = frozenset()
     post_fields: frozenset[str] = frozenset()
     user_fields: frozenset[str] = frozenset()
     todays_names: bool = False
@@ -97,7 +97,7 @@ class Accepted:
     def names(self, todays_names: bool) -> list[str]:
         """Every parameter, in the names of one generation."""
         names = [*self.lists, *(("max_results", "pagination_token") if self.pages else ())]
-        return sorted(_renamed(name, todays_names) for name in names)
+        return sorted(renamed(name, todays_names) for name in names)
 
 
 def _values(names: str) -> Mapping[str, str]:
@@ -106,10 +106,6 @@ def _values(names: str) -> Mapping[str, str]:
     return spellings | {
         TODAYS_NAMES[name]: name for name in list(spellings) if name in TODAYS_NAMES
     }
-
-
-def _renamed(name: str, todays_names: bool) -> str:
-    return TODAYS_NAMES.get(name, name) if todays_names else name
 
 
 _EVENT_OBJECTS: Final = {
@@ -133,18 +129,25 @@ ONE_USER: Final = Accepted(
     }
 )
 
-_NO_QUERY: Final = Query()
 _PARAMETERS: Final = {new: old for old, new in TODAYS_NAMES.items() if "." in new}
 
 
-def read_query(raw: str, accepted: Accepted) -> Query:
-    """Read a raw query string, or raise the 400 that lists everything wrong with it."""
+_NO_QUERY: Final = {names: Query(todays_names=names) for names in (False, True)}
+
+
+def read_query(raw: str, accepted: Accepted, *, todays_names: bool = False) -> Query:
+    """Read a raw query string, or raise the 400 that lists everything wrong with it.
+
+    It is answered in the names it uses; `todays_names` is for one that does not tell.
+    """
     if not raw:
-        return _NO_QUERY
-    todays_names = _TODAYS.search(raw) is not None
+        return _NO_QUERY[todays_names]
+    todays_names = _TODAYS.search(raw) is not None or (
+        todays_names and _CLASSIC.search(raw) is None
+    )
     lists: dict[str, tuple[str, ...]] = {}
     max_results = MOST_RESULTS
-    position = None
+    position = token = None
     seen: set[str] = set()
     faults: list[Fault] = []
     for given, value in parse_qsl(raw, keep_blank_values=True):
@@ -161,7 +164,7 @@ def read_query(raw: str, accepted: Accepted) -> Query:
                 what = f"The `max_results` query parameter value [{value}] is not between 1 and 100"
                 faults.append(Fault(what, {given: [value]}))
         elif name == "pagination_token" and accepted.pages:
-            position = position_of(value)
+            position, token = position_of(value), value
             if position is None:
                 faults.append(invalid_value(given, value))
         else:
@@ -174,9 +177,11 @@ def read_query(raw: str, accepted: Accepted) -> Query:
     return Query(
         max_results=max_results,
         position=position,
+        token=token,
         event_types=tuple([known for known in EVENT_TYPES if known in asked]),
         event_fields=frozenset(lists.get("dm_event.fields", ())),
         expansions=frozenset(lists.get("expansions", ())),
+        media_fields=frozenset(lists.get("media.fields", ())),
         post_fields=frozenset(lists.get("tweet.fields", ())),
         user_fields=frozenset(lists.get("user.fields", ())),
         todays_names=todays_names,
@@ -195,7 +200,7 @@ def _read_list(
     read = tuple([spellings[item] for item in given if item in spellings])
     unknown = [item for item in given if item not in spellings]
     if unknown:
-        known = ",".join(sorted({_renamed(item, todays_names) for item in spellings.values()}))
+        known = ",".join(sorted({renamed(item, todays_names) for item in spellings.values()}))
         what = f"The `{name}` query parameter value [{','.join(unknown)}] is not one of [{known}]"
         faults.append(Fault(what, {name: unknown}))
     elif len(set(read)) < len(given):

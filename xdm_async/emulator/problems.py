@@ -191,9 +191,20 @@ def rate_limit_exceeded() -> Problem:
 
 def not_found(kind: str, parameter: str, value: str, host: str = CLASSIC_HOST) -> Body:
     """An entry of `errors`: a single thing that was asked for does not exist."""
+    detail = f"Could not find {kind} with {parameter}: [{value}]."
+    return _missing(kind, parameter, value, detail, host)
+
+
+def not_included(kind: str, parameter: str, value: str, host: str = CLASSIC_HOST) -> Body:
+    """An entry of `errors`: something that an expansion should bring along is gone."""
+    detail = f"Could not find {kind} with ids: [{value}]."
+    return _missing(kind, parameter, value, detail, host)
+
+
+def _missing(kind: str, parameter: str, value: str, detail: str, host: str) -> Body:
     return {
         "value": value,
-        "detail": f"Could not find {kind} with {parameter}: [{value}].",
+        "detail": detail,
         "title": "Not Found Error",
         "resource_type": kind,
         "parameter": parameter,

@@ -10,10 +10,9 @@ from typing import Final
 
 from .calls import CONVERSATION_ID, USER_ID, Call, Endpoint, Reply
 from .objects import Feed
-from .pagination import cut
 from .parameters import EVENTS, ONE_EVENT
 from .problems import not_found
-from .rendering import render_event, render_page
+from .rendering import View, render_event, render_page
 from .snowflake import first_number_at
 from .world import id_of_two
 
@@ -23,8 +22,8 @@ _SCOPES: Final = frozenset({"dm.read", "tweet.read", "users.read"})
 
 
 def list_events(call: Call) -> Reply:
-    """GET /2/dm_events: what the caller sees, of the last 30 days."""
-    return _list(call, call.user.feed, _HISTORY_DAYS)
+    """GET /2/dm_events: what the caller sees and is listed by now, of the last 30 days."""
+    return _list(call, call.lists.listed(call.user.feed, call.now), _HISTORY_DAYS)
 
 
 def list_events_with(call: Call) -> Reply:
@@ -48,21 +47,13 @@ def get_event(call: Call) -> Reply:
         return Reply(
             200, {"errors": [not_found("dm_event", "event_id", event_id, call.query.host)]}
         )
-    return Reply(200, render_event(event, call.query, call.world, call.user))
+    return Reply(200, render_event(event, View(call.world, call.query, call.caller)))
 
 
 def _list(call: Call, feed: Feed, days: float | None) -> Reply:
-    query, switches = call.query, call.switches
-    page = cut(
-        feed,
-        position=query.position,
-        size=query.max_results,
-        event_types=query.event_types,
-        oldest_number=0 if days is None else first_number_at(call.now - days * _DAY),
-        filter_after_cut=switches.filter_after_cut,
-        always_older=switches.last_page_token,
-    )
-    return Reply(200, render_page(page, query, call.world, call.user))
+    oldest_number = 0 if days is None else first_number_at(call.now - days * _DAY)
+    page = call.lists.page(feed, call.query, call.user, call.now, oldest_number)
+    return Reply(200, render_page(page, View(call.world, call.query, call.caller)))
 
 
 ENDPOINTS: Final = (

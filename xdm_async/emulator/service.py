@@ -17,9 +17,11 @@ import orjson
 
 from . import problems, reading, sending, users
 from .authentication import FULL_ACCESS, Authentication, Caller, Unauthenticated
-from .calls import Call, Endpoint, Switches
+from .calls import Call, Endpoint
+from .lists import Lists
 from .parameters import read_query
 from .problems import Problem
+from .switches import Switches
 from .windows import RateLimits, Report
 from .world import World
 
@@ -69,11 +71,14 @@ class Service:
         authentication: Authentication,
         limits: RateLimits,
         switches: Switches,
+        seed: int,
     ) -> None:
         self._world = world
         self._authentication = authentication
         self._limits = limits
         self._switches = switches
+        self._todays_names = switches.names == "current"
+        self._lists = Lists(switches, seed)
         self._routes = Routes(ENDPOINTS)
         self.requests_by_endpoint: Counter[str] = Counter()
         """All requests, refused ones too; `unknown` are those that fit no path."""
@@ -123,9 +128,10 @@ class Service:
             call = Call(
                 self._world,
                 self._switches,
+                self._lists,
                 caller,
                 variables,
-                read_query(query, endpoint.accepted),
+                read_query(query, endpoint.accepted, todays_names=self._todays_names),
                 headers.get("Content-Type", ""),
                 body,
                 now,

@@ -11,7 +11,7 @@ from .calls import USER_ID, USERNAME, Call, Endpoint, Reply
 from .objects import User
 from .parameters import ONE_USER
 from .problems import not_found
-from .rendering import render_user
+from .rendering import View, render_single_user
 
 _SCOPES: Final = frozenset({"tweet.read", "users.read"})
 
@@ -36,7 +36,7 @@ def by_username(call: Call) -> Reply:
 
 
 def _found(call: Call, user: User) -> Reply:
-    return Reply(200, {"data": render_user(user, call.query, call.caller.user)})
+    return Reply(200, render_single_user(user, View(call.world, call.query, call.caller)))
 
 
 def _missing(call: Call, parameter: str, value: str) -> Reply:

@@ -1,7 +1,7 @@
 """The world: who there is, and who wrote what to whom.
 
-It keeps users, conversations, events and the posts that messages point to, and knows who sees
-an event. It asks nobody's permission: who may send is decided in `sending`, how much may be
+It keeps users, conversations and events, and knows who sees an event; posts are in the care of
+`authors`. It asks nobody's permission: who may send is decided in `sending`, how much may be
 read at once in `pagination`, and what of it is shown in `rendering`. The caller says what time
 it is.
 
@@ -14,12 +14,15 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterable
+from functools import partial
 from itertools import chain
 from operator import attrgetter
 from typing import Final
 
+from .authors import Posts
 from .links import Shortener
-from .objects import Conversation, Event, Post, User
+from .media import Media, MediaDescription, described
+from .objects import Conversation, Event, Post, Reference, User
 from .snowflake import EPOCH_MS, OLDEST, Snowflakes, milliseconds_of
 
 MOST_PARTICIPANTS: Final = 50
@@ -28,6 +31,7 @@ MOST_PARTICIPANTS: Final = 50
 _JOIN_OFFSET: Final = 1
 _OLDEST_ACCOUNT: Final = 5 * 365 * 86_400
 _MESSAGE_OFFSET: Final = 4
+_MEDIA_URL: Final = "https://twitter.com/messages/media/"
 
 
 class World:
@@ -36,7 +40,7 @@ class World:
     Always true:
 
     - an event is in the feeds of exactly those who were members when it happened (and of who
-      left by it), once in `feed` and once under its conversation;
+      left by it) and have not hidden it, once in `feed` and once under its conversation;
     - event ids are unique and grow with time, over all conversations.
     """
 
@@ -47,7 +51,7 @@ class World:
         self._users: dict[str, User] = {}
         self._usernames: dict[str, User] = {}
         self._conversations: dict[str, Conversation] = {}
-        self._posts: dict[str, Post] = {}
+        self.posts = Posts(seed, self._id_of_name)
         self.events: dict[int, Event] = {}
         """Every event by its number, in the order in which they happened."""
         self.messages_stored = 0
@@ -84,9 +88,25 @@ class World:
         """The user with this name; capitals make no difference."""
         return self._usernames.get(username.lower())
 
-    def post(self, post_id: str) -> Post:
-        """A post that a message has pointed to."""
-        return self._posts[post_id]
+    def forget_user(self, user: User) -> None:
+        """A user is gone: nobody finds this user any more, what was written stays."""
+        del self._users[user.id], self._usernames[user.username.lower()]
+
+    def add_post(
+        self,
+        author: User,
+        text: str,
+        now: float,
+        *,
+        refers_to: tuple[Reference, ...] = (),
+        media: MediaDescription | None = None,
+    ) -> Post:
+        """A post that somebody wrote."""
+        attached = None
+        if media is not None:
+            attached = described(media, self._snowflakes.take(now), author.id)
+        post_id = str(self._snowflakes.take(now))
+        return self.posts.add(post_id, author, text, refers_to, attached)
 
     # Conversations
 
@@ -158,9 +178,26 @@ class World:
         del group.members[user.id]
         return event
 
-    def send(self, conversation: Conversation, sender: User, text: str, now: float) -> Event:
-        """A message in a conversation."""
-        return self._write(self._snowflakes.take(now), conversation, sender, text, now)
+    def send(
+        self,
+        conversation: Conversation,
+        sender: User,
+        text: str,
+        now: float,
+        media: MediaDescription | None = None,
+    ) -> Event:
+        """A message in a conversation, with what is attached to it."""
+        if media is None:
+            return self._write(self._snowflakes.take(now), conversation, sender, text, now)
+        media_id = self._snowflakes.take(now)
+        number = self._snowflakes.take(now)
+        attached = described(media, media_id, sender.id, str(number))
+        return self._write(number, conversation, sender, text, now, attached)
+
+    def hide(self, user: User, event: Event) -> None:
+        """A user sees an event no longer; everybody else does."""
+        for feed in (user.feed, user.feed_of(event.dm_conversation_id)):
+            feed[event.event_type].remove(event)
 
     def messages(self) -> list[Event]:
         """Every message of every conversation, oldest first."""
@@ -171,13 +208,23 @@ class World:
         return sorted(chain.from_iterable(user.feed.values()), key=attrgetter("number"))
 
     def _write(
-        self, number: int, conversation: Conversation, sender: User, text: str, now: float
+        self,
+        number: int,
+        conversation: Conversation,
+        sender: User,
+        text: str,
+        now: float,
+        media: Media | None = None,
     ) -> Event:
         stored = self._shortener.rewrite(text, self._id_of_name)
+        if media is not None:
+            stored = self._shortener.attach(stored, f"{_MEDIA_URL}{number}")
+        post_ids: dict[str, None] = {}
         for link in stored.posts:
-            if link.id not in self._posts:
-                author = self.user_named(link.username) or self.add_user(link.username, now)
-                self._posts[link.id] = Post(link.id, author)
+            post_ids[link.id] = None
+            post = self.posts.pointed_to(link.id, partial(self._author_named, link.username, now))
+            if post is not None:
+                post_ids |= {reference.post.id: None for reference in post.refers_to}
         event = Event(
             number=number,
             event_type="MessageCreate",
@@ -186,7 +233,8 @@ class World:
             text=stored.text,
             sent_text=text,
             entities=stored.entities,
-            post_ids=tuple([link.id for link in stored.posts]),
+            post_ids=tuple(post_ids),
+            media=media,
         )
         self.messages_stored += 1
         return self._happen(event, conversation.members.values())
@@ -203,6 +251,9 @@ class World:
     def _id_of_name(self, username: str) -> str | None:
         user = self.user_named(username)
         return None if user is None else user.id
+
+    def _author_named(self, username: str, now: float) -> User:
+        return self.user_named(username) or self.add_user(username, now)
 
     def _unused_number(self, now: float) -> int:
         while True:
