@@ -20,11 +20,20 @@ def fill(x, sender, recipient, many, word="message"):
 
 @pytest.mark.parametrize(
     "switches",
-    [{}, {"last_page_token": False}, {"filter_after_cut": True}],
-    ids=["both tokens", "no token on the last page", "filter after the cut"],
+    [
+        {},
+        {"last_page_token": False},
+        {"filter_after_cut": True},
+        {"short_pages": 0.5},
+        {"past_newest": "same"},
+        {"past_newest": "refused"},
+        {"token_life": 60.0},
+    ],
+    ids=lambda switches: next(iter(switches), "as recorded"),
 )
 async def test_a_read_is_gone_on_with_by_another_process_and_then_kept_up_to_date(switches):
-    async with Emulator(**switches) as x:
+    now = 1_790_000_000.0
+    async with Emulator(clock=lambda: now, **switches) as x:
         ann, ben = x.add_user("ann"), x.add_user("ben")
         fill(x, ben, ann, 30)
         group = x.create_group(ben, [ann], "welcome").dm_conversation_id
@@ -34,6 +43,7 @@ async def test_a_read_is_gone_on_with_by_another_process_and_then_kept_up_to_dat
             stream = app.account(OAuth2(**ann.oauth2)).events(max_results=7, event_types=kinds)
             first = [await anext(stream) for _ in range(25)]
             position = stream.position
+        now += 3_600
         fill(x, ben, ann, 20, "later")
         async with App(base_url=x.url) as app:
             account = app.account(OAuth2(**ann.oauth2), user_id=ann.id)
@@ -43,6 +53,7 @@ async def test_a_read_is_gone_on_with_by_another_process_and_then_kept_up_to_dat
 
             newer = account.events(max_results=6, event_types=kinds, newer_than=position)
             assert texts(await newer.collect()) == [f"later {n}" for n in range(20)]
+            now += 600
             x.deliver(ben, group, "the last")
             again = account.events(event_types=kinds, newer_than=newer.position)
             assert texts(await again.collect()) == ["the last"]

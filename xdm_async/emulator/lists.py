@@ -51,11 +51,11 @@ class Lists:
                 page = self._cut(feed, query, position, oldest_number)
         if (
             switches.short_pages
-            and page.events
+            and len(page.events) > 1
             and page.older is not None
             and self._rng.random() < switches.short_pages
         ):
-            page = _shortened(page, position, self._rng.randrange(len(page.events)))
+            page = _shortened(page, position, self._rng.randrange(1, len(page.events)))
         if switches.token_life is not None:
             self._hand_out(page, user, now, switches.token_life)
         return page
@@ -120,12 +120,8 @@ def _shortened(page: Page, position: Position | None, kept: int) -> Page:
     """The first `kept` events of a page, as seen from where it began; the rest is still ahead."""
     events = page.events
     if position is None or position.older:
-        before = events[kept - 1].number if kept else events[0].number + 1
-        return attrs.evolve(page, events=events[:kept], older=Position(before, older=True))
-    after = events[-kept].number if kept else position.number
+        before = Position(events[kept - 1].number, older=True)
+        return attrs.evolve(page, events=events[:kept], older=before)
     return attrs.evolve(
-        page,
-        events=events[len(events) - kept :],
-        older=page.older if kept else Position(position.number + 1, older=True),
-        newer=Position(after, older=False),
+        page, events=events[-kept:], newer=Position(events[-kept].number, older=False)
     )

@@ -53,7 +53,7 @@ class Switches:
     """Seconds after which a pagination token is refused, since it was last handed out."""
 
     short_pages: float = 0.0
-    """How likely a page that has a next_token is cut short, down to no event at all."""
+    """How likely a page that has a next_token is cut short, down to one event."""
 
     def __attrs_post_init__(self) -> None:
         shortest, longest = self.lag
