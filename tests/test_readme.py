@@ -1,5 +1,6 @@
 """The README's examples, run as they stand against the emulator."""
 
+import asyncio
 import re
 from pathlib import Path
 from typing import Any
@@ -121,6 +122,34 @@ async def test_the_catching_up_example_reads_and_then_reads_what_is_new(
     assert [line.split()[-1] for line in told] == ["one", "two", "three"]
 
 
+async def test_the_bot_answers_what_others_write_and_not_itself(
+    at_the_emulator: Emulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    x = at_the_emulator
+    ann, ben = x.add_user("ann"), x.add_user("ben")
+    monkeypatch.chdir(tmp_path)
+    names: dict[str, Any] = {}
+    exec(example("async def answer"), names)
+    x.deliver(ben, ann, "before")
+    answered = asyncio.Event()
+
+    class Listening:
+        def on(self, notice: xdm_async.Notice) -> None:
+            if isinstance(notice, xdm_async.Settled) and "send" in notice.route:
+                answered.set()
+
+    async with xdm_async.App(observer=Listening()) as app:
+        account = app.account(xdm_async.OAuth2(**ann.oauth2), user_id=ann.id)
+        async with account.watch(checkpoint=Path("bot.position")):
+            pass
+        x.deliver(ben, ann, "hello")
+        bot = asyncio.create_task(names["answer"](account))
+        await answered.wait()
+        bot.cancel()
+        await asyncio.wait([bot])
+    assert [m.sent_text for m in x.messages()] == ["before", "hello", "You said: hello"]
+
+
 async def test_the_fixture_example_passes(xdm_emulator: Emulator) -> None:
     names: dict[str, Any] = {}
     exec(example("async def test_my_bot"), names)
@@ -128,4 +157,4 @@ async def test_the_fixture_example_passes(xdm_emulator: Emulator) -> None:
 
 
 def test_every_example_is_run() -> None:
-    assert len(EXAMPLES) == 6
+    assert len(EXAMPLES) == 7

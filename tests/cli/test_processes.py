@@ -4,56 +4,15 @@ import asyncio
 import json
 import os
 import signal
-import sys
-from asyncio.subprocess import PIPE, Process
-from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
-from typing import Any
 
 import aiohttp
 import pytest
 
 from xdm_async import App, OAuth1, OAuth2
 
+from .conftest import MAIN, Start, ended, first_line, posix
 from .test_commands import KEYS
-
-ROOT = Path(__file__).parent.parent.parent
-MAIN = "from xdm_async.cli import main; main()"
-
-posix = pytest.mark.skipif(sys.platform == "win32", reason="signals and terminals of POSIX")
-
-Start = Callable[..., Awaitable[Process]]
-
-
-@pytest.fixture
-async def start() -> AsyncIterator[Start]:
-    """Start ``xdm`` with these arguments; whatever still runs at the end is killed."""
-    started: list[Process] = []
-
-    async def begin(*args: str, code: str = MAIN, **how: Any) -> Process:
-        streams = {"stdin": asyncio.subprocess.DEVNULL, "stdout": PIPE, "stderr": PIPE} | how
-        # Warnings are errors, so that whatever is left open ends up on standard error.
-        process = await asyncio.create_subprocess_exec(
-            sys.executable, "-W", "error", "-c", code, *args, cwd=ROOT, **streams
-        )
-        started.append(process)
-        return process
-
-    yield begin
-    for process in started:
-        if process.returncode is None:
-            process.kill()
-            await process.communicate()
-
-
-async def first_line(process: Process) -> bytes:
-    assert process.stdout is not None
-    return await process.stdout.readline()
-
-
-async def ended(process: Process) -> tuple[int | None, str, str]:
-    out, err = await asyncio.wait_for(process.communicate(), 60)
-    return process.returncode, out.decode() if out else "", err.decode() if err else ""
 
 
 async def test_the_emulator_says_in_one_line_all_that_a_client_needs(start: Start) -> None:

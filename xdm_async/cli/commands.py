@@ -34,9 +34,10 @@ from ..simulation import (
     svg,
 )
 from . import demo as demos
-from . import serve
+from . import reading, serve
 from . import simulate as simulations
 from .display import Display, display_on, follow
+from .failing import Failed
 from .outcome import Outcome
 from .progress import Progress
 from .stopping import Stopped, run_until_stopped
@@ -56,17 +57,13 @@ cli = typer.Typer(
 )
 
 
-class _Failed(Exception):
-    """A sentence for standard error, and exit code 1."""
-
-
 def run(args: list[str]) -> int:
     """Run a command; returns its exit code."""
     command = typer.main.get_command(cli)
     try:
         code = int(command.main(args, prog_name="xdm", standalone_mode=False) or 0)
-    except _Failed as exc:
-        return _say(f"xdm: {exc}", 1)
+    except Failed as exc:
+        return _say(f"xdm: {exc}", exc.code)
     except BrokenPipeError:
         # Who read us is gone; at the end of the process nothing must try to tell them more.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -131,7 +128,7 @@ def emulator(
         raise
     except OSError as exc:
         reason = os.strerror(exc.errno) if exc.errno else str(exc)
-        raise _Failed(f"port {port} of loopback cannot be served on: {reason}") from None
+        raise Failed(f"port {port} of loopback cannot be served on: {reason}") from None
     return 0
 
 
@@ -288,6 +285,10 @@ def _simulate(setting: Setting, json_file: str | None, svg_file: str | None) -> 
     return 1 if result.failures() else 0
 
 
+for _reads in (reading.events, reading.watch, reading.export):
+    cli.command()(_reads)
+
+
 async def _demo(setting: demos.Setting, progress: Progress, display: Display) -> Outcome:
     async with asyncio.TaskGroup() as group:
         watching = group.create_task(follow(progress, display))
@@ -337,7 +338,7 @@ def _write(text: str, file: str) -> None:
     except BrokenPipeError:
         raise
     except OSError as exc:
-        raise _Failed(f"{file!r} cannot be written: {_reason(exc)}") from None
+        raise Failed(f"{file!r} cannot be written: {_reason(exc)}") from None
 
 
 def _reason(exc: OSError | ValueError) -> str:
