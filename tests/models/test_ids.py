@@ -2,6 +2,7 @@
 
 import copy
 import pickle
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from hypothesis import given
@@ -73,3 +74,50 @@ def test_no_other_shape_is_a_conversation(text):
 def test_a_conversation_knows_whether_it_is_a_group():
     assert ConversationId("1582103724607971328").is_group
     assert not ConversationId("1-2").is_group
+
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def milliseconds(instant):
+    return (instant - EPOCH) // timedelta(milliseconds=1)
+
+
+@pytest.mark.parametrize(
+    ("event_id", "ms", "created_at"),
+    [
+        ("1582838499983564806", 1666213080770, "2022-10-19T20:58:00.000Z"),
+        ("1582835469712138240", 1666212358297, "2022-10-19T20:45:58.000Z"),
+        ("1582838535115067392", 1666213089146, "2022-10-19T20:58:09.000Z"),
+        ("1585047616894574596", 1666739775285, "2022-10-25T23:16:15.000Z"),
+        ("954491830116155396", 1516403560557, "2018-01-19T23:12:40.000Z"),
+    ],
+)
+def test_a_snowflake_knows_its_millisecond(event_id, ms, created_at):
+    instant = EventId(event_id).instant
+    assert milliseconds(instant) == ms
+    assert instant.replace(microsecond=0) == datetime.fromisoformat(created_at)
+
+
+@pytest.mark.parametrize("text", ["944480690", "99999999999999", "", "abc", "-5", "1" * 20])
+def test_an_id_from_before_the_snowflakes_knows_no_instant(text):
+    assert UserId(text).instant is None
+
+
+def test_a_group_knows_when_it_was_made_and_a_pair_was_always():
+    made = ConversationId("1585800614365339648").instant
+    assert milliseconds(made) == milliseconds(EventId("1585800614365339652").instant)
+    assert ConversationId("944480690-906948460078698496").instant is None
+
+
+@given(st.integers(10**14, 10**19 - 1))
+def test_the_first_id_of_an_instant_is_the_smallest_that_has_it(number):
+    event_id = EventId(number)
+    first = EventId.first_at(event_id.instant)
+    assert first <= event_id
+    assert int(first) % 2**22 == 0
+    assert (int(event_id) - int(first)) < 2**22
+
+
+def test_before_the_snowflakes_the_first_id_is_0():
+    assert EventId.first_at(datetime(2006, 3, 21, tzinfo=UTC)) == "0"

@@ -17,6 +17,7 @@ from .events import (
     UnknownEvent,
 )
 from .ids import ConversationId, EventId, MediaId, PaginationToken, PostId, UserId
+from .included import Place, Poll, PollOption, Topic
 from .messages import SentMessage
 from .objects import Media, Post, PostReference, User
 from .pages import Fields, Includes, Meta, Page
@@ -39,11 +40,15 @@ __all__ = [
     "PaginationToken",
     "ParticipantsJoin",
     "ParticipantsLeave",
+    "Place",
+    "Poll",
+    "PollOption",
     "Post",
     "PostId",
     "PostReference",
     "SentMessage",
     "TagEntity",
+    "Topic",
     "UnknownEvent",
     "UrlEntity",
     "UrlImage",

@@ -51,6 +51,7 @@ class Occurrence(Model):
     __slots__ = ("_reader",)
     _reader: Reader
 
+    _also: ClassVar[tuple[str, ...]] = ("event_type",)
     _is_sent: ClassVar[bool] = False
     """Whether every event of this kind has a sender."""
 
@@ -201,6 +202,8 @@ class UnknownEvent(Occurrence):
     ``event_type`` is what the server calls it, or empty where it says nothing that can be read;
     ``id`` likewise. What is not an object at all is kept as ``extra["event"]``.
     """
+
+    _also: ClassVar[tuple[str, ...]] = ()
 
     event_type: str = ""
     id: EventId = _NO_ID

@@ -15,8 +15,10 @@ from typing import Any
 import attrs
 
 from .base import Model
-from .entities import Entities
+from .entities import Entities, UrlEntity
 from .ids import PostId, UserId
+from .included import Place, Point, Poll
+from .notes import MediaMetadata, MediaNote, NoteRequestSuggestion, SourceLinkCount
 
 
 @attrs.frozen(kw_only=True, repr=False, weakref_slot=False)
@@ -73,7 +75,10 @@ class Subscription(Model):
 
 @attrs.frozen(kw_only=True, repr=False, weakref_slot=False)
 class User(Model):
-    """A user of X; ``receives_your_dm`` is the only look ahead at whether a message may be sent."""
+    """A user of X; ``receives_your_dm`` is the only look ahead at whether a message may be sent.
+
+    The ids of other users and of posts stay ids here: what they name leads back to the user.
+    """
 
     id: UserId
     name: str = ""
@@ -216,20 +221,20 @@ class ContextAnnotation(Model):
 
 
 @attrs.frozen(kw_only=True, repr=False, weakref_slot=False)
-class Point(Model):
-    """Longitude and latitude, in this order."""
-
-    type: str | None = None
-    coordinates: tuple[float, ...] = ()
-    extra: Mapping[str, Any] = attrs.field(factory=dict, hash=False)
-
-
-@attrs.frozen(kw_only=True, repr=False, weakref_slot=False)
 class Geo(Model):
     """Where a post was written."""
 
     coordinates: Point | None = None
     place_id: str | None = None
+    extra: Mapping[str, Any] = attrs.field(factory=dict, hash=False)
+
+
+@attrs.frozen(kw_only=True, repr=False, weakref_slot=False)
+class PostScopes(Model):
+    """Who a post is for."""
+
+    followers: bool | None = None
+    """Whether it is for the author's followers only."""
     extra: Mapping[str, Any] = attrs.field(factory=dict, hash=False)
 
 
@@ -244,7 +249,12 @@ class NotePost(Model):
 
 @attrs.frozen(kw_only=True, repr=False, weakref_slot=False)
 class Post(Model):
-    """A post; ``author`` and ``media`` are resolved where the same answer brought them along."""
+    """A post.
+
+    What the same answer brought along is resolved: ``author``, ``media``, ``polls``, ``place``,
+    and in ``posts`` those that ``referenced_posts`` names, as far as they are older: no post can
+    lead back to itself.
+    """
 
     id: PostId
     text: str = ""
@@ -258,19 +268,31 @@ class Post(Model):
     community_id: str | None = None
     in_reply_to_user_id: UserId | None = None
     referenced_posts: tuple[PostReference, ...] = ()
+    posts: tuple[Post, ...] = ()
     attachments: PostAttachments | None = None
     media: tuple[Media, ...] = ()
+    polls: tuple[Poll, ...] = ()
     card_uri: str | None = None
     entities: Entities | None = None
     note_post: NotePost | None = None
+    article: Mapping[str, Any] | None = None
+    article_title: Mapping[str, Any] | None = None
+    """As the server sends them: no document says what is in an article or its title."""
     context_annotations: tuple[ContextAnnotation, ...] = ()
     display_text_range: tuple[int, ...] = ()
     geo: Geo | None = None
+    place: Place | None = None
     lang: str | None = None
     source: str | None = None
     reply_settings: str | None = None
     possibly_sensitive: bool | None = None
     paid_partnership: bool | None = None
+    scopes: PostScopes | None = None
+    media_metadata: tuple[MediaMetadata, ...] = ()
+    matched_media_notes: tuple[MediaNote, ...] = ()
+    note_request_suggestions: tuple[NoteRequestSuggestion, ...] = ()
+    suggested_source_links: tuple[UrlEntity | str, ...] = ()
+    suggested_source_links_with_counts: tuple[SourceLinkCount, ...] = ()
     public_metrics: PostMetrics | None = None
     non_public_metrics: PostMetrics | None = None
     organic_metrics: PostMetrics | None = None

@@ -13,6 +13,7 @@ import attrs
 
 from .base import Model
 from .ids import PaginationToken
+from .included import Place, Poll, Topic
 from .objects import Media, Post, User
 
 T = TypeVar("T")
@@ -35,6 +36,9 @@ class Includes(Model):
     users: tuple[User, ...] = ()
     media: tuple[Media, ...] = ()
     posts: tuple[Post, ...] = ()
+    polls: tuple[Poll, ...] = ()
+    places: tuple[Place, ...] = ()
+    topics: tuple[Topic, ...] = ()
     extra: Mapping[str, Any] = attrs.field(factory=dict, hash=False)
 
 
@@ -94,14 +98,17 @@ Fields.ALL = Fields(
     user=_split(
         "affiliation connection_status created_at description entities id is_identity_verified "
         "location most_recent_post_id name parody pinned_post_id profile_banner_url "
-        "profile_image_url protected public_metrics receives_your_dm subscription "
-        "subscription_type url username verified verified_followers_count verified_type withheld"
+        "profile_image_url protected public_metrics receives_your_dm subscribes_to_you "
+        "subscription subscription_type url username verified verified_followers_count "
+        "verified_type withheld"
     ),
     post=_split(
-        "attachments author_id card_uri community_id context_annotations conversation_id "
-        "created_at display_text_range edit_controls edit_history_post_ids entities geo id "
-        "in_reply_to_user_id lang note_post paid_partnership possibly_sensitive public_metrics "
-        "referenced_posts reply_settings source text withheld"
+        "article article_title attachments author_id card_uri community_id context_annotations "
+        "conversation_id created_at display_text_range edit_controls edit_history_post_ids "
+        "entities geo id in_reply_to_user_id lang matched_media_notes media_metadata note_post "
+        "note_request_suggestions paid_partnership possibly_sensitive public_metrics "
+        "referenced_posts reply_settings scopes source suggested_source_links "
+        "suggested_source_links_with_counts text withheld"
     ),
     media=_split(
         "alt_text duration_ms height media_key preview_image_url public_metrics type url "

@@ -10,6 +10,7 @@ What to do about a refusal is left to `problems`; what an answer should hold, to
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from typing import Any, cast
 
 import attrs
@@ -25,12 +26,14 @@ from ..models.events import (
     ParticipantsLeave,
     UnknownEvent,
 )
-from ..models.ids import ConversationId, EventId
+from ..models.ids import ConversationId, EventId, is_number
+from ..models.included import Place, Poll, Topic
 from ..models.messages import SentMessage
 from ..models.objects import Media, Post, User
 from ..models.pages import Includes, Meta, Page
 from .exchange import JSON, Response, Route
-from .hooks import Hook, Links, Raw, make_hook
+from .hooks import BySize, ModelHook, Raw
+from .links import Links
 
 
 def write_json(value: JSON) -> bytes:
@@ -50,71 +53,100 @@ converter = cattrs.Converter(detailed_validation=False)
 
 
 @converter.register_structure_hook_factory(_is_model)
-def _model_hook(cls: Any, converter: cattrs.BaseConverter) -> Hook:
-    return make_hook(cls, converter.get_structure_hook)
+def _model_hook(cls: Any, converter: cattrs.BaseConverter) -> ModelHook:
+    return ModelHook(cls, cast(Callable[[Any], ModelHook], converter.get_structure_hook))
 
 
-_user: Hook = converter.get_structure_hook(User)
-_media: Hook = converter.get_structure_hook(Media)
-_post: Hook = converter.get_structure_hook(Post)
-_meta: Hook = converter.get_structure_hook(Meta)
-_unknown_event: Hook = converter.get_structure_hook(UnknownEvent)
-_message: Hook = converter.get_structure_hook(MessageCreate)
-_events: dict[str, Hook] = {
-    "ParticipantsJoin": converter.get_structure_hook(ParticipantsJoin),
-    "ParticipantsLeave": converter.get_structure_hook(ParticipantsLeave),
+def _by_size(cls: type[Model]) -> BySize:
+    return cast(ModelHook, converter.get_structure_hook(cls)).by_size
+
+
+_user, _media, _post = _by_size(User), _by_size(Media), _by_size(Post)
+_poll, _place, _topic = _by_size(Poll), _by_size(Place), _by_size(Topic)
+_meta = _by_size(Meta)
+_unknown_event = _by_size(UnknownEvent)
+_events = {
+    cls.__name__: _by_size(cls) for cls in (MessageCreate, ParticipantsJoin, ParticipantsLeave)
 }
-_FLAT_ENTITIES = {"urls", "hashtags", "cashtags", "mentions"}
 
 
-def _structure_event(raw: JSON, _: object = None, links: Links | None = None) -> Event:
+def _read_events(raws: list[JSON], links: Links) -> tuple[Event, ...]:
+    made: list[Event] = []
+    for raw in raws:
+        try:
+            made.append(_events[raw["event_type"]][len(raw)](raw, links))
+        except (KeyError, TypeError):  # of no known kind, or no event at all
+            made.append(_read_other(raw, links))
+    return tuple(made)
+
+
+def _read_other(raw: JSON, links: Links) -> UnknownEvent:
     if raw.__class__ is not dict:
         return UnknownEvent(extra={"event": raw})
-    kind = raw.get("event_type")
-    if kind == "MessageCreate":
-        message: MessageCreate = _message(raw, None, links)
-        if message.extra and message.entities is None and message.extra.keys() & _FLAT_ENTITIES:
-            # One of the specifications has what was recognised lie open on the event.
-            rest = {key: value for key, value in raw.items() if key not in _FLAT_ENTITIES}
-            rest["entities"] = {key: raw[key] for key in _FLAT_ENTITIES & raw.keys()}
-            message = _message(rest, None, links)
-        return message
-    hook = _events.get(kind, _unknown_event) if kind.__class__ is str else _unknown_event
-    return cast(Event, hook(raw, None, links))
+    return cast(UnknownEvent, _unknown_event[len(raw)](raw, links))
 
 
-def _structure_list(
-    raw: Raw, names: tuple[str, ...], structure: Hook, links: Links
-) -> tuple[Any, ...]:
-    """Read the list under one of ``names``; what is in it and is no object stays in ``raw``."""
+def _take_list(raw: Raw, *names: str) -> list[Raw]:
+    """Take out the list under one of ``names``; what is in it and is no object stays there."""
     for name in names:
-        value = raw.get(name)
-        if type(value) is list:
+        value: JSON = raw.get(name)
+        if value.__class__ is list:
             del raw[name]
             odd = [item for item in value if item.__class__ is not dict]
             if odd:
                 raw[name] = odd
-                value = [item for item in value if item.__class__ is dict]
-            return tuple([structure(item, None, links) for item in value])
-    return ()
+                return [item for item in value if item.__class__ is dict]
+            return cast(list[Raw], value)
+    return []
 
 
-def _structure_includes(raw: JSON, links: Links) -> Includes:
-    # Users and media first, since posts resolve theirs against them.
-    users = _structure_list(raw, ("users",), _user, links)
-    links.users = {user.id: user for user in users}
-    media = _structure_list(raw, ("media",), _media, links)
+def _read_includes(raw: Raw, links: Links) -> Includes:
+    # Users first and posts last, since posts resolve the others.
+    users: tuple[User, ...] = _read_all(_user, _take_list(raw, "users"), links)
+    for user in users:
+        links.people[str(user.id)] = (user.id, user)
+    media: tuple[Media, ...] = _read_all(_media, _take_list(raw, "media"), links)
     links.media = {item.media_key: item for item in media}
-    posts = _structure_list(raw, ("tweets", "posts"), _post, links)
-    links.posts = {post.id: post for post in posts}
-    return Includes(users=users, media=media, posts=posts, extra=raw)
+    polls: tuple[Poll, ...] = _read_all(_poll, _take_list(raw, "polls"), links)
+    links.polls = {poll.id: poll for poll in polls}
+    places: tuple[Place, ...] = _read_all(_place, _take_list(raw, "places"), links)
+    links.places = {place.id: place for place in places}
+    topics: tuple[Topic, ...] = _read_all(_topic, _take_list(raw, "topics"), links)
+    posts = _read_posts(_take_list(raw, "tweets", "posts"), links)
+    return Includes(
+        users=users,
+        media=media,
+        posts=posts,
+        polls=polls,
+        places=places,
+        topics=topics,
+        extra=raw,
+    )
+
+
+def _read_all(by_size: BySize, raws: list[Raw], links: Links) -> tuple[Any, ...]:
+    return tuple([by_size[len(raw)](raw, links) for raw in raws])
+
+
+def _read_posts(raws: list[Raw], links: Links) -> tuple[Post, ...]:
+    """Read posts, the oldest first: each finds those that it refers to, and none finds itself."""
+    made = {}
+    for place in sorted(range(len(raws)), key=lambda place: _age(raws[place])):
+        post: Post = _post[len(raws[place])](raws[place], links)
+        made[place] = links.posts[str(post.id)] = post
+    return tuple([made[place] for place in range(len(raws))])
+
+
+def _age(raw: Raw) -> int:
+    text: JSON = raw.get("id")
+    return int(text) if text.__class__ is str and is_number(text) else 0
 
 
 def _structure_page(raw: JSON, _: object = None) -> Page[Event]:
     links = Links()
     includes = raw.pop("includes", None)
     if includes.__class__ is dict:
-        included = _structure_includes(includes, links)
+        included = _read_includes(includes, links)
     else:
         included = Includes()
         _keep(raw, "includes", includes)
@@ -123,11 +155,11 @@ def _structure_page(raw: JSON, _: object = None) -> Page[Event]:
         data = [data]
     elif data.__class__ is not list:
         _keep(raw, "data", data)
-        data = ()
-    events = tuple([_structure_event(item, None, links) for item in data])
+        data = []
+    events = _read_events(data, links)
     meta = raw.pop("meta", None)
     if meta.__class__ is dict:
-        about = _meta(meta, Meta, links)
+        about = _meta[len(meta)](meta, links)
     else:
         about = Meta()
         _keep(raw, "meta", meta)
@@ -149,6 +181,10 @@ def _structure_errors(raw: Raw) -> tuple[Problem, ...]:
 def _keep(raw: Raw, key: str, value: JSON) -> None:
     if value is not None:
         raw[key] = value
+
+
+def _structure_event(raw: JSON, _: object = None) -> Event:
+    return _read_events([raw], Links())[0]
 
 
 converter.register_structure_hook_func(lambda kind: kind == Event, _structure_event)
@@ -211,9 +247,9 @@ def read_page(route: Route, response: Response) -> Page[Event]:
 def read_user(route: Route, response: Response) -> User | None:
     """Read the one user of an answer, or give None where it holds only errors."""
     raw = _read_object(route, response)
-    data = raw.get("data")
+    data: JSON = raw.get("data")
     if data.__class__ is dict:
-        user: User = _user(data, User, None)
+        user: User = _user[len(data)](data, Links())
         if user.id:
             return user
     if raw.get("errors"):
