@@ -64,7 +64,7 @@ from xdm_async.models.base import Model
 from xdm_async.models.events import MessageCreate, ParticipantsJoin, ParticipantsLeave
 from xdm_async.testing import answered
 from xdm_async.wire.converter import read_page
-from xdm_async.wire.hooks import CLASSIC_NAMES, RESOLVED
+from xdm_async.wire.fields import CLASSIC_NAMES, RESOLVED
 
 EVENTS = 100
 PARTNERS = 20

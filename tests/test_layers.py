@@ -78,7 +78,7 @@ DOORS: dict[str, set[str]] = {
     "aiolimiter": {"scheduling/pacing"},
     "oauthlib": {"auth/oauth1", "emulator"},
     "cattrs": {"wire/converter"},
-    "orjson": {"wire/converter", "emulator"},
+    "msgspec": {"wire/converter", "wire/hooks", "wire/structs", "emulator"},
     "typer": {"cli"},
     "rich": {"cli"},
     "platformdirs": {"cli"},
@@ -107,7 +107,12 @@ PURE = (
     "streams/ascent",
     "streams/bounds",
     "streams/descent",
+    "streams/look",
+    "streams/outages",
+    "streams/pace",
     "streams/positions",
+    "streams/seen",
+    "streams/since",
     "streams/walks",
 )
 """What decides, or says what things are: no time, no event loop, no I/O."""

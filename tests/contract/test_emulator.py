@@ -7,7 +7,7 @@ from urllib.parse import quote
 
 import aiohttp
 import attrs
-import orjson
+import msgspec
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -71,7 +71,7 @@ def agrees(openapi: OpenApi, answer: Answer, path: str, method: str = "GET") -> 
     operation = openapi.operation(method, path)
     assert operation is not None
     assert openapi.faults_of_answer(operation, answer.status, answer.body) == []
-    return orjson.loads(answer.body)
+    return msgspec.json.decode(answer.body)
 
 
 def enums(operation: Operation) -> dict[str, list[str]]:

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-import orjson
+import msgspec
 import pytest
 
 from .openapi import OpenApi
@@ -13,7 +13,7 @@ GROUP = {"conversation_type": "Group", "message": {"text": "x"}, "participant_id
 
 
 def faults(openapi: OpenApi, method: str, target: str, body: Any = None, **headers: str) -> Any:
-    sent = b"" if body is None else orjson.dumps(body)
+    sent = b"" if body is None else msgspec.json.encode(body)
     return openapi.faults_of_request(method, target, USER | headers, sent)
 
 
@@ -90,5 +90,5 @@ EVENT = {"id": "1", "event_type": "MessageCreate"}
 def test_an_answer_that_the_file_does_not_allow(openapi: OpenApi, status: int, answer: Any):
     operation = openapi.operation("GET", "/2/dm_events")
     assert operation is not None
-    assert openapi.faults_of_answer(operation, 200, orjson.dumps({"data": [EVENT]})) == []
-    assert openapi.faults_of_answer(operation, status, orjson.dumps(answer)) != []
+    assert openapi.faults_of_answer(operation, 200, msgspec.json.encode({"data": [EVENT]})) == []
+    assert openapi.faults_of_answer(operation, status, msgspec.json.encode(answer)) != []

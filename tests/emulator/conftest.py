@@ -6,7 +6,7 @@ from typing import Any
 
 import aiohttp
 import attrs
-import orjson
+import msgspec
 import pytest
 import pytest_asyncio
 
@@ -36,7 +36,7 @@ class Answered:
 
     @property
     def body(self) -> Any:
-        return orjson.loads(self.raw)
+        return msgspec.json.decode(self.raw)
 
     @property
     def limits(self) -> tuple[int, int, int]:

@@ -12,7 +12,7 @@ from xdm_async.models import Includes, Media, MessageCreate, Meta, PollOption, U
 from xdm_async.models.base import Model
 from xdm_async.models.entities import Entities
 from xdm_async.models.included import PlaceGeo
-from xdm_async.wire.hooks import keys_of
+from xdm_async.wire.fields import keys_of
 
 FOLDER = Path(__file__).parents[3] / "shared" / "openapi"
 GENERATIONS = ("x-dm-openapi-2.166.json", "x-dm-openapi.json")

@@ -31,8 +31,6 @@ from xdm_async.wire.converter import (
     read_sent,
     read_user,
 )
-from xdm_async.wire.hooks import ModelHook
-from xdm_async.wire.links import Links
 
 URL = {
     "start": 19,
@@ -367,14 +365,6 @@ def test_reading_leaves_the_raw_event_as_it_was():
     assert raw == PAGE["data"][1]
 
 
-def test_a_server_with_ever_new_shapes_costs_no_memory():
-    hook = ModelHook(MessageCreate, converter.get_structure_hook)
-    for i in range(hook.MOST_SHAPES + 9):
-        raw = {"id": "1", f"new {i} \"'\n)": i}
-        assert hook(raw).extra == {f"new {i} \"'\n)": i}
-    assert hook.shapes == hook.MOST_SHAPES
-
-
 ANYTHING = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=9),
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=9), inner),
@@ -428,17 +418,3 @@ def test_bytes_cut_or_changed_give_a_page_or_an_unreadable_answer(at, junk):
     for changed in (body[:at], body[:at] + junk + body[at:]):
         with contextlib.suppress(UnreadableAnswer):
             assert isinstance(read_page(LIST, answered(200, changed)), Page)
-
-
-@settings(deadline=None)
-@given(
-    st.dictionaries(
-        st.sampled_from(["id", "text", "event_type", "sender_id", "referenced_tweets", "media",
-                         "referenced_posts", "created_at", "entities", "attachments", "new"]),
-        ANYTHING | st.just("2022-10-25T23:16:15.000Z") | st.just([{"id": "5"}]),
-    )
-)  # fmt: skip
-def test_the_generated_function_reads_what_the_plain_one_does(raw):
-    for cls in (MessageCreate, ParticipantsJoin, UnknownEvent):
-        hook = ModelHook(cls, converter.get_structure_hook)
-        assert hook.generate(tuple(raw))(raw, Links()) == hook.plainly(raw, Links())

@@ -30,8 +30,7 @@ from xdm_async.models import (
 from xdm_async.models.base import Model
 from xdm_async.testing import answered
 from xdm_async.wire.converter import converter, read_page
-from xdm_async.wire.hooks import RESOLVED, ModelHook, keys_of
-from xdm_async.wire.links import Links
+from xdm_async.wire.fields import RESOLVED, keys_of
 
 MODELS = [
     MessageCreate,
@@ -151,15 +150,6 @@ def test_what_is_well_formed_is_read_as_stock_cattrs_reads_it(cls, data):
 def test_nulls_cost_nothing_of_what_is_beside_them():
     raw = {"id": "1", "text": None, "lang": "en", "geo": None, "new": None}
     assert read(raw) == Post(id="1", lang="en", extra={"new": None})
-
-
-def test_objects_of_as_many_keys_are_told_apart():
-    hook = ModelHook(Post, converter.get_structure_hook)
-    for _ in range(2):
-        assert hook.by_size[2]({"id": "1", "text": "a"}, Links()).text == "a"
-        assert hook.by_size[2]({"id": "1", "lang": "en"}, Links()).lang == "en"
-        assert hook.by_size[2]({"lang": "de", "id": "1"}, Links()).lang == "de"
-    assert hook.shapes == 2
 
 
 @pytest.mark.parametrize("odd", ["", "2", [], [1], 3, None, True])

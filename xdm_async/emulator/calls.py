@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from typing import Final
 
 import attrs
-import orjson
+import msgspec
 
 from .authentication import Caller
 from .lists import Lists
@@ -60,8 +60,8 @@ class Call:
             what = "Requests with bodies must have content-type of application/json."
             raise invalid_request([Fault(what)])
         try:
-            body = orjson.loads(self.body)
-        except orjson.JSONDecodeError:
+            body = msgspec.json.decode(self.body)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             raise invalid_request([Fault("The body of this request is not valid JSON.")]) from None
         if not isinstance(body, dict):
             raise invalid_request([Fault("$: object expected")])

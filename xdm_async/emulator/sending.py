@@ -10,7 +10,7 @@ import unicodedata
 from collections.abc import Mapping
 from typing import Final
 
-import orjson
+import msgspec
 
 from .calls import CONVERSATION_ID, USER_ID, Call, Endpoint, Reply
 from .objects import Conversation, Event, User
@@ -211,7 +211,7 @@ def _judge_names(
 
 def _fault(where: str, value: object, what: str) -> Fault:
     """A fault of the body, keyed by the JSON path, with the value as it would be printed."""
-    return Fault(what, {where: [orjson.dumps(value).decode()[:_SHOWN]]})
+    return Fault(what, {where: [msgspec.json.encode(value).decode()[:_SHOWN]]})
 
 
 def _length(text: str) -> int:

@@ -13,7 +13,7 @@ from typing import Final
 from urllib.parse import unquote
 
 import attrs
-import orjson
+import msgspec
 
 from . import problems, reading, sending, users
 from .authentication import FULL_ACCESS, Authentication, Caller, Unauthenticated
@@ -139,7 +139,7 @@ class Service:
             reply = endpoint.answer(call)
         except Problem as problem:
             return _refusal(problem, extra)
-        return Answer(reply.status, orjson.dumps(reply.body), extra + reply.headers)
+        return Answer(reply.status, msgspec.json.encode(reply.body), extra + reply.headers)
 
     def _authorize(self, caller: Caller, endpoint: Endpoint) -> None:
         if caller.user is None:
@@ -169,7 +169,7 @@ class Service:
 
 
 def _refusal(problem: Problem, headers: tuple[tuple[str, str], ...]) -> Answer:
-    body = b"" if problem.body is None else orjson.dumps(problem.body)
+    body = b"" if problem.body is None else msgspec.json.encode(problem.body)
     return Answer(problem.status, body, headers)
 
 

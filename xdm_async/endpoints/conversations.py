@@ -97,7 +97,7 @@ async def create_group(
 def _write(body: JSON) -> bytes:
     try:
         return write_json(body)
-    except TypeError:
+    except ValueError:
         # Only half of a surrogate pair gets here; the cause is dropped, it may quote the text.
         raise InvalidRequest(
             "text holds half of a surrogate pair, which no JSON body can carry", argument="text"

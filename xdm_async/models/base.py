@@ -4,9 +4,33 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import UTC, datetime
-from typing import Any, ClassVar, cast
+from typing import Any, ClassVar, NoReturn, cast
 
 import attrs
+
+
+class _Nothing(dict[str, Any]):
+    """An ``extra`` with nothing in it, which all models share that were sent nothing extra."""
+
+    __slots__ = ()
+
+    def _refuse(self, *_: Any, **__: Any) -> NoReturn:
+        raise TypeError("extra is what the server sent, and is not changed")
+
+    __setitem__ = __delitem__ = __ior__ = _refuse
+    update = setdefault = pop = popitem = clear = _refuse
+
+    def __copy__(self) -> _Nothing:
+        return self
+
+    def __deepcopy__(self, _: Any) -> _Nothing:
+        return self
+
+    def __reduce__(self) -> str:
+        return "NOTHING"
+
+
+NOTHING = _Nothing()
 
 
 class Model:

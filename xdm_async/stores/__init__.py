@@ -1,8 +1,8 @@
 """What outlives a process, or is shared by several."""
 
-from .base import Checkpoint, CheckpointFailed, Checkpoints
+from .base import Checkpoint, CheckpointFailed, Checkpoints, Keeper
 from .file import FileCheckpoint, FileCheckpoints
-from .keeping import Keeper, keeper
+from .keeping import keeper
 from .memory import MemoryCheckpoints
 
 __all__ = [

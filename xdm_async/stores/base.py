@@ -5,6 +5,7 @@ A position is a short string that a reader has written and alone understands; it
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Protocol
 
 from ..errors import CheckpointFailed as CheckpointFailed
@@ -25,6 +26,10 @@ class Checkpoint(Protocol):
         before, and never a part of one.
         """
         ...
+
+
+Keeper = Callable[[str], Checkpoint]
+"""Gives the place for the position of an account, by its id."""
 
 
 class Checkpoints(Protocol):

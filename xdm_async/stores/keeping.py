@@ -11,16 +11,12 @@ from __future__ import annotations
 
 import inspect
 import os
-from collections.abc import Callable
 
 import attrs
 
 from ..errors import InvalidRequest
-from .base import Checkpoint, Checkpoints
+from .base import Checkpoint, Checkpoints, Keeper
 from .file import FileCheckpoint, FileCheckpoints
-
-Keeper = Callable[[str], Checkpoint]
-"""Gives the place for the position of an account, by its id."""
 
 _LONGEST = 200
 

@@ -8,7 +8,7 @@ from ..models.events import Event
 from ..models.pages import Page
 from .bounds import Bounds, instant_of, number_of
 from .positions import State
-from .walks import CIRCLE, CUT_IS_FUZZY, HISTORY, Fresh, Gap, Place, Trail, place_of
+from .walks import CIRCLE, CUT_IS_FUZZY, HISTORY, Fresh, Gap, Place, Trail, first_number, place_of
 
 
 class Ascent:
@@ -51,7 +51,7 @@ class Ascent:
             page = landing
         events = self._newer(self._fresh.of(reversed(page.data)))
         if self._first is None:
-            self._first = next((n for n in map(number_of, events) if n is not None), None)
+            self._first = first_number(events)
         return events
 
     def _climb(self, page: Page[Event]) -> None:

@@ -10,7 +10,18 @@ from ..models.events import Event
 from ..models.pages import Page
 from .bounds import Bounds, instant_of, number_of
 from .positions import State
-from .walks import CIRCLE, CUT_IS_FUZZY, HISTORY, SOON, Fresh, Gap, Place, Trail, place_of
+from .walks import (
+    CIRCLE,
+    CUT_IS_FUZZY,
+    HISTORY,
+    SOON,
+    Fresh,
+    Gap,
+    Place,
+    Trail,
+    first_number,
+    place_of,
+)
 
 
 class Descent:
@@ -48,11 +59,11 @@ class Descent:
 
     def _note(self, page: Page[Event]) -> None:
         """Remember where the list began, for who wants to read what is newer."""
-        numbers = [n for n in map(number_of, page.data) if n is not None]
-        if numbers:
-            if self._newest is None:
-                self._newest = max(numbers)
-            self._oldest = min(numbers)
+        if self._newest is None:
+            self._newest = first_number(page.data)
+        oldest = first_number(reversed(page.data))
+        if oldest is not None:
+            self._oldest = oldest
         if self._previous is None:
             self._previous = page.meta.previous_token
 

@@ -26,8 +26,9 @@ class Look:
     An error loses nothing: ``token`` still leads to the page that did not come.
     """
 
-    def __init__(self, seen: Seen, *, deep: bool) -> None:
+    def __init__(self, seen: Seen, began: float, *, deep: bool) -> None:
         self._seen = seen
+        self._began = began
         self._deep = deep
         self._floor = seen.floor
         self._trail = Trail()
@@ -74,14 +75,16 @@ class Look:
             )
         return self.whole
 
-    def conclude(self) -> list[Event]:
+    def conclude(self, now: float) -> list[Event]:
         """Give what is new, oldest first, and let it be known as found."""
         new = sorted(self._found)
+        complete = None
+        if self.whole and self.newest is not None:
+            complete = self._seen.complete_up_to(self.newest, self._began, now)
         if self._seen.floor is None:
             self._seen.begin(self._floor or 0, self._old, new)
         else:
-            whole = None if self.newest is None or not self.whole else self.newest - ABOVE
-            self._seen.found(new, whole)
+            self._seen.found(new, complete)
         return [self._found[number] for number in new]
 
     def restart(self) -> bool:

@@ -17,7 +17,7 @@ IDLE = 60.0
 """Seconds between two polls where nothing has happened for long."""
 GROWTH = 1.06
 """What each poll that finds nothing makes the next one wait longer: so the wait is a second, and a
-sixteenth of the time that nothing has happened for. A minute is reached after a quarter of an hour."""
+sixteenth of the time that nothing has happened for; a minute after a quarter of an hour."""
 RESERVE = 5.0
 """Credits that polls leave for going through further pages, a quarter of all at most."""
 JITTER = 0.1

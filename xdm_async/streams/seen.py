@@ -47,6 +47,7 @@ class Seen:
     known: set[int] = attrs.field(factory=set)
     _waiting: deque[int] = attrs.field(factory=deque, init=False)
     _target: int = attrs.field(default=-1, init=False)
+    _mark: tuple[int, float] | None = attrs.field(default=None, init=False, eq=False)
 
     @classmethod
     def of(cls, state: State, argument: str) -> Seen:
@@ -92,17 +93,33 @@ class Seen:
         self.known = {number for number in old if number > floor}
         self._waiting.extend(new)
 
-    def found(self, new: Sequence[int], whole: int | None) -> None:
-        """A look found these, oldest first; it saw all that shows above the old floor.
+    def found(self, new: Sequence[int], complete: int | None) -> None:
+        """A look found these, oldest first.
 
-        ``whole`` is where the floor may go once they are finished; None where the look did not
-        go down to the floor.
+        ``complete`` is where the floor may go once they are finished; None where the look did
+        not go down to the floor.
         """
-        if whole is not None:
-            self._target = max(self._target, whole)
+        if complete is not None:
+            self._target = max(self._target, complete)
         self._waiting.extend(new)
         if not new:
             self._settle()
+
+    def complete_up_to(self, newest: int, began: float, now: float) -> int:
+        """After a whole look: the number up to which nothing more is to come.
+
+        It is an overlap below the newest number that the look has shown; or what was the newest
+        an overlap before it began, by our own clock, on which only differences count. So a list
+        in which nothing happens has its floor where its newest event is, and one page is enough
+        to look at it, however much lies within the overlap of that event.
+        """
+        complete = newest - ABOVE
+        if self._mark is None:
+            self._mark = newest, now
+        elif began - self._mark[1] >= OVERLAP:
+            complete = max(complete, self._mark[0])
+            self._mark = newest, now
+        return complete
 
     def finish(self, number: int) -> None:
         """The consumer is done with the event that it was given first."""

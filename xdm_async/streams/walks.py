@@ -109,17 +109,29 @@ class Fresh:
 
     def of(self, events: Iterable[Event]) -> list[Event]:
         """Give those of a page that are new; one without an id always is."""
+        page = list(events)
+        ids: set[str] = {event.id for event in page}
+        if len(ids) < len(page) or "" in ids or not all(map(ids.isdisjoint, self._recent)):
+            page, ids = self._sifted(page)
+        if ids:
+            self._recent.append(ids)
+        return page
+
+    def _sifted(self, page: list[Event]) -> tuple[list[Event], set[str]]:
         seen: set[str] = set()
         fresh: list[Event] = []
-        for event in events:
+        for event in page:
             if event.id in seen or any(event.id in ids for ids in self._recent):
                 continue
             if event.id:
                 seen.add(event.id)
             fresh.append(event)
-        if seen:
-            self._recent.append(seen)
-        return fresh
+        return fresh, seen
+
+
+def first_number(events: Iterable[Event]) -> int | None:
+    """Give the number of the first of these events that has one."""
+    return next((n for n in map(number_of, events) if n is not None), None)
 
 
 def place_of(state: State) -> Place:

@@ -24,13 +24,14 @@ from typing import Any, Self
 from ..clock import Clock, SystemClock
 from ..errors import AppClosed, InvalidRequest
 from ..models.events import Event
+from ..stores.base import Keeper
 from . import positions
 from .outages import passes
 from .pace import IDLE, LIVELY, Pace, backoff
 from .rounds import Rounds
 from .since import SEVERAL, Since
 from .source import Source
-from .watched import Keeper, Watched
+from .watched import Watched
 
 _log = logging.getLogger("xdm_async")
 

@@ -15,7 +15,7 @@ from ..clock import Clock
 from ..errors import BadRequest, InvalidRequest, NotSent
 from ..models.events import Event, bind
 from ..models.ids import EventId
-from ..stores.base import Checkpoint, CheckpointFailed
+from ..stores.base import Checkpoint, CheckpointFailed, Keeper
 from . import positions
 from .bounds import instant_of
 from .look import Look, deep_is_due, refuses_token
@@ -28,10 +28,7 @@ from .walks import HISTORY
 
 _log = logging.getLogger("xdm_async")
 
-CUT_IS_FUZZY = timedelta(hours=1)
-
-Keeper = Callable[[str], Checkpoint]
-"""Gives the place for the position of an account, by its id."""
+_CUT_IS_FUZZY = timedelta(hours=1)
 
 
 class Watched:
@@ -66,7 +63,7 @@ class Watched:
         self._keep = keep
         self._opened_at = opened_at
         self._seen = since.begin(source.bound)
-        self._asked_for = self._seen.floor is not None
+        self._asked_for = False
         self._checkpoint: Checkpoint | None = None
         self._ready = False
         self._saved: str | None = None
@@ -153,7 +150,11 @@ class Watched:
             if position is not None:
                 self._seen = restored(self.bound, position, "checkpoint")
                 self._saved = position
-        self._asked_for = self._seen.floor is not None
+        # A watch that began with an empty list has the lowest floor, and was not asked for it.
+        floor = self._seen.floor
+        self._asked_for = floor is not None and (
+            instant_of(floor) is not None or floor == self._since.floor
+        )
         self._ready = True
 
     async def _walk(self) -> float | None:
@@ -167,7 +168,7 @@ class Watched:
             look = self._look
             if look is None:
                 deep = deep_is_due(self._deep_at, now, self.pace.gap)
-                look = self._look = Look(self._seen, deep=deep)
+                look = self._look = Look(self._seen, now, deep=deep)
             self.pace.spend(now)
             try:
                 page = await self.source.fetch(look.token)
@@ -207,7 +208,7 @@ class Watched:
         now = self._clock.now()
         self._look = None
         self._warn(look)
-        new = look.conclude()
+        new = look.conclude(now)
         if look.whole:
             self._deep_at = now
         if self.source.reader is not None:
@@ -232,7 +233,7 @@ class Watched:
         if begun is not None and begun >= cut:
             return
         # A list that reaches further back has no such cut.
-        if oldest is None or oldest >= cut - CUT_IS_FUZZY:
+        if oldest is None or oldest >= cut - _CUT_IS_FUZZY:
             _log.warning(
                 "account %s was to be watched from %s on, and its list reaches back %d days: what "
                 "came before may be missing",

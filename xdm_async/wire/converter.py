@@ -1,8 +1,9 @@
 """The one converter: JSON bytes to models.
 
-No page is lost to one odd field: `hooks` puts what a model cannot hold into its ``extra``, and an
-event that makes no sense is an `UnknownEvent`. Only a body that is no JSON object, or a send's
-answer that names no event, raises `UnreadableAnswer`.
+No page is lost to one odd field. What is as the documents say is read by `structs`; a page that is
+not goes through `hooks`, which put what a model cannot hold into its ``extra``, and there an event
+that makes no sense is an `UnknownEvent`. Only a body that is no JSON object, or a send's answer
+that names no event, raises `UnreadableAnswer`.
 
 What to do about a refusal is left to `problems`; what an answer should hold, to the endpoints.
 """
@@ -10,15 +11,18 @@ What to do about a refusal is left to `problems`; what an answer should hold, to
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
-from typing import Any, cast
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from functools import cache
+from operator import attrgetter
+from typing import Any, Union, cast
 
 import attrs
 import cattrs
-import orjson
+import msgspec
 
 from ..errors import Problem, UnreadableAnswer
-from ..models.base import Model
+from ..models.base import NOTHING, Model
 from ..models.events import (
     Event,
     MessageCreate,
@@ -32,17 +36,16 @@ from ..models.messages import SentMessage
 from ..models.objects import Media, Post, User
 from ..models.pages import Includes, Meta, Page
 from .exchange import JSON, Response, Route
-from .hooks import BySize, ModelHook, Raw
+from .hooks import ModelHook, Raw
 from .links import Links
+from .structs import STRUCTS, SaidTwice, many
+
+_log = logging.getLogger("xdm_async")
 
 
 def write_json(value: JSON) -> bytes:
-    """Write compact JSON.
-
-    Copied, since the writer hands out its whole buffer of some 4 KiB: too much to keep for each
-    of thousands of messages that wait.
-    """
-    return bytes(memoryview(orjson.dumps(value)))
+    """Write compact JSON, or raise `ValueError` for half of a surrogate pair."""
+    return msgspec.json.encode(value)
 
 
 def _is_model(kind: Any) -> bool:
@@ -57,33 +60,150 @@ def _model_hook(cls: Any, converter: cattrs.BaseConverter) -> ModelHook:
     return ModelHook(cls, cast(Callable[[Any], ModelHook], converter.get_structure_hook))
 
 
-def _by_size(cls: type[Model]) -> BySize:
-    return cast(ModelHook, converter.get_structure_hook(cls)).by_size
+def _hook(cls: type[Model]) -> ModelHook:
+    return cast(ModelHook, converter.get_structure_hook(cls))
 
 
-_user, _media, _post = _by_size(User), _by_size(Media), _by_size(Post)
-_poll, _place, _topic = _by_size(Poll), _by_size(Place), _by_size(Topic)
-_meta = _by_size(Meta)
-_unknown_event = _by_size(UnknownEvent)
-_events = {
-    cls.__name__: _by_size(cls) for cls in (MessageCreate, ParticipantsJoin, ParticipantsLeave)
+_EVENTS = (MessageCreate, ParticipantsJoin, ParticipantsLeave)
+_INCLUDED: dict[str, type[Model]] = {
+    "users": User,
+    "media": Media,
+    "polls": Poll,
+    "places": Place,
+    "topics": Topic,
+    "posts": Post,
 }
 
 
-def _read_events(raws: list[JSON], links: Links) -> tuple[Event, ...]:
-    made: list[Event] = []
-    for raw in raws:
-        try:
-            made.append(_events[raw["event_type"]][len(raw)](raw, links))
-        except (KeyError, TypeError):  # of no known kind, or no event at all
-            made.append(_read_other(raw, links))
-    return tuple(made)
+@attrs.frozen
+class _Way:
+    """One way of reading: what makes the models of what an answer includes, by its name."""
+
+    make: Mapping[str, Callable[[Any, Links], Any]]
+    id_of: Callable[[Any], object]
+    """The id of something that is not read yet."""
 
 
-def _read_other(raw: JSON, links: Links) -> UnknownEvent:
+_plain = _Way({name: _hook(cls).read for name, cls in _INCLUDED.items()}, lambda raw: raw.get("id"))
+
+
+def _read_includes(
+    way: _Way, listed: Mapping[str, Sequence[Any]], extra: Mapping[str, Any], links: Links
+) -> Includes:
+    # Users first and posts last, since posts resolve the others.
+    def all_of(name: str) -> tuple[Any, ...]:
+        make = way.make[name]
+        return tuple([make(item, links) for item in listed[name]])
+
+    users: tuple[User, ...] = all_of("users")
+    for user in users:
+        links.people[str(user.id)] = (user.id, user)
+    media: tuple[Media, ...] = all_of("media")
+    links.media = {item.media_key: item for item in media}
+    polls: tuple[Poll, ...] = all_of("polls")
+    links.polls = {poll.id: poll for poll in polls}
+    places: tuple[Place, ...] = all_of("places")
+    links.places = {place.id: place for place in places}
+    posts = _read_posts(way, listed["posts"], links)
+    return Includes(
+        users=users,
+        media=media,
+        polls=polls,
+        places=places,
+        topics=all_of("topics"),
+        posts=posts,
+        extra=extra,
+    )
+
+
+def _read_posts(way: _Way, items: Sequence[Any], links: Links) -> tuple[Post, ...]:
+    """Read posts, the oldest first: each finds those that it refers to, and none finds itself."""
+    make, made = way.make["posts"], {}
+    for place in sorted(range(len(items)), key=lambda place: _age(way.id_of(items[place]))):
+        post: Post = make(items[place], links)
+        made[place] = links.posts[str(post.id)] = post
+    return tuple([made[place] for place in range(len(items))])
+
+
+def _age(text: object) -> int:
+    return int(text) if isinstance(text, str) and is_number(text) else 0
+
+
+# As the documents say
+
+
+class _Fast:
+    """Reads a whole page the fast way; made when the first one comes, since it takes a while."""
+
+    def __init__(self) -> None:
+        events = [STRUCTS.of(cls) for cls in _EVENTS]
+        self._events = {fast.struct: fast for fast in events}
+        included = {name: STRUCTS.of(cls) for name, cls in _INCLUDED.items()}
+        self._way = _Way({name: fast.build for name, fast in included.items()}, attrgetter("id"))
+        self._meta = STRUCTS.of(Meta)
+        lists = {name: many(fast.struct) for name, fast in included.items()}
+        lists["tweets"] = lists["posts"]
+        page = {
+            "data": many(Union[tuple(fast.struct for fast in events)]),  # noqa: UP007
+            "includes": _struct("Includes", lists),
+            "meta": self._meta.struct,
+            "errors": many(dict[str, Any]),
+        }
+        self._decode = msgspec.json.Decoder(_struct("Page", page)).decode
+
+    def read(self, body: bytes) -> Page[Event]:
+        """Read a page that is as the documents say.
+
+        Raises:
+            MsgspecError: it is not, or it is no JSON.
+            SaidTwice: something stands there under both of its names.
+        """
+        found: Any = self._decode(body)
+        links = Links()
+        includes = Includes()
+        if found.includes:
+            listed = {name: getattr(found.includes, name) for name in _INCLUDED}
+            if found.includes.tweets:
+                if listed["posts"]:
+                    raise SaidTwice
+                listed["posts"] = found.includes.tweets
+            includes = _read_includes(self._way, listed, NOTHING, links)
+        return Page(
+            data=self._read_events(found.data, links),
+            includes=includes,
+            meta=self._meta.build(found.meta, links) if found.meta else Meta(),
+            errors=found.errors,
+            extra=NOTHING,
+        )
+
+    def _read_events(self, structs: tuple[Any, ...], links: Links) -> tuple[Event, ...]:
+        kinds = set(map(type, structs))
+        if len(kinds) == 1:
+            return tuple(self._events[kinds.pop()].build_all(structs, links))
+        return tuple([self._events[one.__class__].build(one, links) for one in structs])
+
+
+def _struct(name: str, fields: Mapping[str, Any]) -> type[msgspec.Struct]:
+    listed = [(key, kind, ()) for key, kind in fields.items()]
+    return msgspec.defstruct(name, listed, forbid_unknown_fields=True, gc=False)
+
+
+_fast = cache(_Fast)
+
+
+# Whatever comes
+
+
+_hook_of = {cls.event_type: _hook(cls) for cls in _EVENTS}
+
+
+def _read_event(raw: JSON, links: Links) -> Event:
     if raw.__class__ is not dict:
         return UnknownEvent(extra={"event": raw})
-    return cast(UnknownEvent, _unknown_event[len(raw)](raw, links))
+    kind: JSON = raw.get("event_type")
+    hook = _hook_of.get(kind) if kind.__class__ is str else None
+    event: Event = (hook or _hook(UnknownEvent)).read(raw, links)
+    return event
 
 
 def _take_list(raw: Raw, *names: str) -> list[Raw]:
@@ -100,53 +220,15 @@ def _take_list(raw: Raw, *names: str) -> list[Raw]:
     return []
 
 
-def _read_includes(raw: Raw, links: Links) -> Includes:
-    # Users first and posts last, since posts resolve the others.
-    users: tuple[User, ...] = _read_all(_user, _take_list(raw, "users"), links)
-    for user in users:
-        links.people[str(user.id)] = (user.id, user)
-    media: tuple[Media, ...] = _read_all(_media, _take_list(raw, "media"), links)
-    links.media = {item.media_key: item for item in media}
-    polls: tuple[Poll, ...] = _read_all(_poll, _take_list(raw, "polls"), links)
-    links.polls = {poll.id: poll for poll in polls}
-    places: tuple[Place, ...] = _read_all(_place, _take_list(raw, "places"), links)
-    links.places = {place.id: place for place in places}
-    topics: tuple[Topic, ...] = _read_all(_topic, _take_list(raw, "topics"), links)
-    posts = _read_posts(_take_list(raw, "tweets", "posts"), links)
-    return Includes(
-        users=users,
-        media=media,
-        posts=posts,
-        polls=polls,
-        places=places,
-        topics=topics,
-        extra=raw,
-    )
-
-
-def _read_all(by_size: BySize, raws: list[Raw], links: Links) -> tuple[Any, ...]:
-    return tuple([by_size[len(raw)](raw, links) for raw in raws])
-
-
-def _read_posts(raws: list[Raw], links: Links) -> tuple[Post, ...]:
-    """Read posts, the oldest first: each finds those that it refers to, and none finds itself."""
-    made = {}
-    for place in sorted(range(len(raws)), key=lambda place: _age(raws[place])):
-        post: Post = _post[len(raws[place])](raws[place], links)
-        made[place] = links.posts[str(post.id)] = post
-    return tuple([made[place] for place in range(len(raws))])
-
-
-def _age(raw: Raw) -> int:
-    text: JSON = raw.get("id")
-    return int(text) if text.__class__ is str and is_number(text) else 0
-
-
 def _structure_page(raw: JSON, _: object = None) -> Page[Event]:
     links = Links()
     includes = raw.pop("includes", None)
     if includes.__class__ is dict:
-        included = _read_includes(includes, links)
+        listed = {
+            name: _take_list(includes, *(("tweets", name) if name == "posts" else (name,)))
+            for name in _INCLUDED
+        }
+        included = _read_includes(_plain, listed, includes, links)
     else:
         included = Includes()
         _keep(raw, "includes", includes)
@@ -156,15 +238,20 @@ def _structure_page(raw: JSON, _: object = None) -> Page[Event]:
     elif data.__class__ is not list:
         _keep(raw, "data", data)
         data = []
-    events = _read_events(data, links)
     meta = raw.pop("meta", None)
     if meta.__class__ is dict:
-        about = _meta[len(meta)](meta, links)
+        about = _hook(Meta).read(meta, links)
     else:
         about = Meta()
         _keep(raw, "meta", meta)
     errors = _structure_errors(raw)
-    return Page(data=events, includes=included, meta=about, errors=errors, extra=raw)
+    return Page(
+        data=tuple([_read_event(event, links) for event in data]),
+        includes=included,
+        meta=about,
+        errors=errors,
+        extra=raw,
+    )
 
 
 def _structure_errors(raw: Raw) -> tuple[Problem, ...]:
@@ -184,7 +271,7 @@ def _keep(raw: Raw, key: str, value: JSON) -> None:
 
 
 def _structure_event(raw: JSON, _: object = None) -> Event:
-    return _read_events([raw], Links())[0]
+    return _read_event(raw, Links())
 
 
 converter.register_structure_hook_func(lambda kind: kind == Event, _structure_event)
@@ -198,8 +285,8 @@ def read_json(body: bytes) -> JSON:
     beyond 64 bits) must not cost a page: the standard library's reader has the second look.
     """
     try:
-        return orjson.loads(body)
-    except orjson.JSONDecodeError:
+        return msgspec.json.decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         try:
             return json.loads(body)
         except RecursionError:
@@ -241,7 +328,13 @@ def read_sent(route: Route, response: Response) -> SentMessage:
 
 def read_page(route: Route, response: Response) -> Page[Event]:
     """Read one page of events, with its expansions resolved on the events."""
-    return _structure_page(_read_object(route, response))
+    try:
+        return _fast().read(response.body)
+    except (msgspec.DecodeError, ValueError, RecursionError) as exc:
+        found = _read_object(route, response)
+        # A path and two types: nothing of what the answer says.
+        _log.debug("an answer to %s is read field by field: %s", route.name, exc)
+        return _structure_page(found)
 
 
 def read_user(route: Route, response: Response) -> User | None:
@@ -249,7 +342,7 @@ def read_user(route: Route, response: Response) -> User | None:
     raw = _read_object(route, response)
     data: JSON = raw.get("data")
     if data.__class__ is dict:
-        user: User = _user[len(data)](data, Links())
+        user: User = _hook(User).read(data, Links())
         if user.id:
             return user
     if raw.get("errors"):
