@@ -47,6 +47,11 @@ def test_a_message_is_mine_if_the_account_that_read_it_wrote_it():
     assert not read_by("17200003")[0].is_mine
 
 
+def test_an_event_tells_which_account_has_read_it():
+    assert read_by("944480690")[0].read_by == "944480690"
+    assert MESSAGE.read_by is None
+
+
 @pytest.mark.parametrize("kind", KINDS[1:])
 def test_an_event_without_a_sender_is_nobodys(kind):
     event, _ = read_by("17200003", kind(id=EventId("5")))

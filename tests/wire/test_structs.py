@@ -25,7 +25,14 @@ from xdm_async.models import (
 )
 from xdm_async.models.base import NOTHING
 from xdm_async.testing import answered
-from xdm_async.wire.converter import _fast, _structure_page, converter, read_json, read_page
+from xdm_async.wire.converter import (
+    _fast,
+    _structure_page,
+    _Users,
+    converter,
+    read_json,
+    read_page,
+)
 from xdm_async.wire.hooks import ModelHook
 from xdm_async.wire.links import Links
 from xdm_async.wire.structs import SaidTwice
@@ -155,3 +162,30 @@ def test_what_has_nothing_extra_shares_one_nothing_that_nobody_can_change():
     with pytest.raises(TypeError, match="is not changed"):
         page.extra["new"] = 1
     assert copy.deepcopy(page) == page
+
+
+def test_a_user_of_whom_the_same_is_said_again_is_the_same_user():
+    ann, ben = {"id": "1", "username": "ann"}, {"id": "2", "username": "ben"}
+    message = {"event_type": "MessageCreate", "id": "5", "sender_id": "1"}
+
+    def users(*included):
+        body = json.dumps({"data": [message], "includes": {"users": list(included)}}).encode()
+        page = fast(body)
+        assert page == plain(body)
+        assert page.data[0].sender is page.includes.users[0]
+        return page.includes.users
+
+    first, again = users(ann, ben), users(ann, ben)
+    assert first[0] is again[0]
+    assert first[1] is again[1]
+    renamed = users({**ann, "username": "anna"}, ben)
+    assert renamed[0].username == "anna"
+    assert renamed[1] is first[1]
+
+
+def test_ever_new_users_cost_no_memory():
+    users = _Users()
+    for n in range(users.MOST + 5):
+        raw = msgspec.Raw(json.dumps({"id": str(n)}).encode())
+        assert users.read([raw], Links())[0].id == str(n)
+    assert len(users._known) == 5

@@ -15,8 +15,10 @@ An event that an account has read knows that account: `Occurrence.reply` answers
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Coroutine, Iterable, Mapping
 from datetime import datetime
+from itertools import repeat
 from typing import Any, ClassVar, Protocol
 
 import attrs
@@ -71,6 +73,17 @@ class Occurrence(Model):
             raise ValueError("is_mine needs sender_id: have it among the fields that are read")
         return self.sender_id is not None and self.sender_id == reader.user_id
 
+    @property
+    def read_by(self) -> str | None:
+        """The id of the user whose account has read it; None where that is not known.
+
+        Of a watch of many accounts, it tells which one an event came to.
+        """
+        try:
+            return self._reader.user_id
+        except AttributeError:
+            return None
+
     def reply(self, text: str) -> Coroutine[Any, Any, SentMessage]:
         """Send a message into this event's conversation, from the account that read it.
 
@@ -104,8 +117,7 @@ _set_reader = vars(Occurrence)["_reader"].__set__
 
 def bind(events: Iterable[Occurrence], reader: Reader) -> None:
     """Let events know the account that has read them; for streams."""
-    for event in events:
-        _set_reader(event, reader)
+    deque(map(_set_reader, events, repeat(reader)), maxlen=0)
 
 
 @attrs.frozen(kw_only=True, repr=False, weakref_slot=False)

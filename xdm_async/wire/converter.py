@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cache
 from operator import attrgetter
 from typing import Any, Union, cast
@@ -37,7 +37,7 @@ from ..models.objects import Media, Post, User
 from ..models.pages import Includes, Meta, Page
 from .exchange import JSON, Response, Route
 from .hooks import ModelHook, Raw
-from .links import Links
+from .links import Links, Person
 from .structs import STRUCTS, SaidTwice, many
 
 _log = logging.getLogger("xdm_async")
@@ -66,7 +66,6 @@ def _hook(cls: type[Model]) -> ModelHook:
 
 _EVENTS = (MessageCreate, ParticipantsJoin, ParticipantsLeave)
 _INCLUDED: dict[str, type[Model]] = {
-    "users": User,
     "media": Media,
     "polls": Poll,
     "places": Place,
@@ -87,17 +86,52 @@ class _Way:
 _plain = _Way({name: _hook(cls).read for name, cls in _INCLUDED.items()}, lambda raw: raw.get("id"))
 
 
-def _read_includes(
-    way: _Way, listed: Mapping[str, Sequence[Any]], extra: Mapping[str, Any], links: Links
-) -> Includes:
-    # Users first and posts last, since posts resolve the others.
-    def all_of(name: str) -> tuple[Any, ...]:
-        make = way.make[name]
-        return tuple([make(item, links) for item in listed[name]])
+class _Users:
+    """Users by what the server said of them, word for word: the same few are on every page.
 
-    users: tuple[User, ...] = all_of("users")
-    for user in users:
-        links.people[str(user.id)] = (user.id, user)
+    One of whom the same was said before is the same object again. Users are frozen and resolve
+    nothing, so pages, and the accounts that read them, can share them.
+    """
+
+    MOST = 1_000
+
+    def __init__(self) -> None:
+        fast = STRUCTS.of(User)
+        self._build = fast.build
+        self._decode = msgspec.json.Decoder(fast.struct).decode
+        self._known: dict[bytes, tuple[str, Person]] = {}
+
+    def read(self, raws: Iterable[msgspec.Raw], links: Links) -> tuple[User, ...]:
+        """Read the users of an answer, and let them be found by its events and posts."""
+        known, people = self._known, links.people
+        users: list[User] = []
+        for raw in raws:
+            said = bytes(raw)
+            found = known.get(said)
+            if found is None:
+                user: User = self._build(self._decode(said), links)
+                if len(known) >= self.MOST:
+                    known.clear()
+                found = known[said] = str(user.id), (user.id, user)
+            key, person = found
+            people[key] = person
+            users.append(cast(User, person[1]))
+        return tuple(users)
+
+
+def _read_includes(
+    way: _Way,
+    users: tuple[User, ...],
+    listed: Mapping[str, Sequence[Any]],
+    extra: Mapping[str, Any],
+    links: Links,
+) -> Includes:
+    """Read what is included beside the users, who come first; posts resolve the others."""
+
+    def all_of(name: str) -> tuple[Any, ...]:
+        items, make = listed[name], way.make[name]
+        return tuple([make(item, links) for item in items]) if items else ()
+
     media: tuple[Media, ...] = all_of("media")
     links.media = {item.media_key: item for item in media}
     polls: tuple[Poll, ...] = all_of("polls")
@@ -138,11 +172,12 @@ class _Fast:
     def __init__(self) -> None:
         events = [STRUCTS.of(cls) for cls in _EVENTS]
         self._events = {fast.struct: fast for fast in events}
+        self._users = _Users()
         included = {name: STRUCTS.of(cls) for name, cls in _INCLUDED.items()}
         self._way = _Way({name: fast.build for name, fast in included.items()}, attrgetter("id"))
         self._meta = STRUCTS.of(Meta)
         lists = {name: many(fast.struct) for name, fast in included.items()}
-        lists["tweets"] = lists["posts"]
+        lists["tweets"], lists["users"] = lists["posts"], many(msgspec.Raw)
         page = {
             "data": many(Union[tuple(fast.struct for fast in events)]),  # noqa: UP007
             "includes": _struct("Includes", lists),
@@ -167,7 +202,8 @@ class _Fast:
                 if listed["posts"]:
                     raise SaidTwice
                 listed["posts"] = found.includes.tweets
-            includes = _read_includes(self._way, listed, NOTHING, links)
+            users = self._users.read(found.includes.users, links)
+            includes = _read_includes(self._way, users, listed, NOTHING, links)
         return Page(
             data=self._read_events(found.data, links),
             includes=includes,
@@ -228,7 +264,11 @@ def _structure_page(raw: JSON, _: object = None) -> Page[Event]:
             name: _take_list(includes, *(("tweets", name) if name == "posts" else (name,)))
             for name in _INCLUDED
         }
-        included = _read_includes(_plain, listed, includes, links)
+        read = _hook(User).read
+        users = tuple([read(user, links) for user in _take_list(includes, "users")])
+        for user in users:
+            links.people[str(user.id)] = (user.id, user)
+        included = _read_includes(_plain, users, listed, includes, links)
     else:
         included = Includes()
         _keep(raw, "includes", includes)

@@ -12,21 +12,18 @@ Person = tuple[UserId, User | None]
 
 class _Conversations(dict[str, ConversationId]):
     def __missing__(self, text: str) -> ConversationId:
-        self[text] = found = ConversationId(_text(text))
+        if text.__class__ is not str:  # to a dict, it may well be a key
+            raise TypeError
+        self[text] = found = ConversationId(text)
         return found
 
 
 class _People(dict[str, Person]):
     def __missing__(self, text: str) -> Person:
-        self[text] = found = (UserId(_text(text)), None)
+        if text.__class__ is not str:
+            raise TypeError
+        self[text] = found = (UserId(text), None)
         return found
-
-
-def _text(value: str) -> str:
-    """Refuse what is no string after all: to a `dict`, it may well be a key."""
-    if value.__class__ is not str:
-        raise TypeError
-    return value
 
 
 class Links:
