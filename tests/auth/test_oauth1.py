@@ -7,12 +7,12 @@ from urllib.parse import quote, unquote
 import pytest
 
 from xdm_async import App, Forbidden, OAuth1
-from xdm_async.account import Hands
 from xdm_async.auth.oauth1 import Signature
 from xdm_async.auth.signing import Signer, authorizer
 from xdm_async.clock import SystemClock
 from xdm_async.emulator import Emulator
 from xdm_async.errors import InvalidRequest, Unauthorized
+from xdm_async.hands import Hands, Road
 from xdm_async.testing import ScriptedSender, answered
 from xdm_async.transport import Transport
 from xdm_async.wire.exchange import Request, Route
@@ -233,7 +233,7 @@ async def test_the_users_own_link_marks_the_request_as_theirs() -> None:
     async def unknown() -> str:
         raise AssertionError("the id is known")
 
-    await Hands(onward, signature, "370773112", unknown).send(request)
+    await Hands(Road(onward), signature, "370773112", unknown).send(request)
     assert request.user_id == "370773112"
     assert request.credentials is signature
     assert TOKEN.token not in repr(request)

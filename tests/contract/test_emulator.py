@@ -97,7 +97,7 @@ def paths(world: Inhabited) -> list[str]:
     return found
 
 
-@settings(max_examples=120, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_whatever_is_asked_for_is_answered_as_the_file_says(
     ask: Asker, openapi: OpenApi, data: st.DataObject

@@ -22,13 +22,8 @@ def make_app(x: Emulator, monkeypatch: pytest.MonkeyPatch, plan: Plan = plans.DE
     return App(base_url=x.url, plan=plan, timeout=5.0, **keys)
 
 
-@pytest.mark.parametrize(
-    "day_headers",
-    [
-        pytest.param(False, id="no day headers"),
-        pytest.param(True, id="day headers", marks=pytest.mark.slow),
-    ],
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("day_headers", [False, True], ids=["no day headers", "day headers"])
 def test_a_day_of_sends_is_never_refused_and_uses_every_unit(
     monkeypatch: pytest.MonkeyPatch, day_headers: bool
 ) -> None:

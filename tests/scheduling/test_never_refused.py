@@ -72,7 +72,9 @@ def test_a_day_of_one_user_uses_all_thousand_and_goes_on_when_the_day_is_over() 
     assert server.windows["write", 1, "u0"].served == [1_000, 1_000, 400]
 
 
-@pytest.mark.parametrize("day_headers", [False, True], ids=["", "day headers"])
+@pytest.mark.parametrize(
+    "day_headers", [False, pytest.param(True, marks=pytest.mark.slow)], ids=["", "day headers"]
+)
 def test_a_day_of_the_app_uses_all_fifteen_thousand(day_headers: bool) -> None:
     server = Server(SHARED_RULES, SHARED_ROUTES, day_headers=day_headers)
     run = simulate(plans.DEFAULT, server, backlog(20, 900, SENDS), until=2 * DAY)

@@ -307,9 +307,10 @@ def test_a_refusal_is_not_logged_above_debug_and_a_long_wait_once(
 
 
 def test_ten_thousand_waiting_sends_cost_less_than_two_kib_each_above_a_bare_task() -> None:
-    from xdm_async.account import Account, Hands
+    from xdm_async.account import Account
     from xdm_async.auth.credentials import OAuth2
     from xdm_async.auth.oauth2 import Bearer
+    from xdm_async.hands import Hands, Road
 
     count = 10_000
 
@@ -336,7 +337,7 @@ def test_ten_thousand_waiting_sends_cost_less_than_two_kib_each_above_a_bare_tas
             return "1"
 
         scheduler = scheduler_for(Server(held=True))
-        hands = Hands(scheduler, Bearer(OAuth2("token")), "1", identify)
+        hands = Hands(Road(scheduler), Bearer(OAuth2("token")), "1", identify)
         account = Account(hands)
         sending = await measure(lambda n: account.send("944480690", f"message number {n}"))
         waiting = await measure(bare)

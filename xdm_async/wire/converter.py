@@ -44,8 +44,12 @@ _log = logging.getLogger("xdm_async")
 
 
 def write_json(value: JSON) -> bytes:
-    """Write compact JSON, or raise `ValueError` for half of a surrogate pair."""
-    return msgspec.json.encode(value)
+    """Write compact JSON, or raise `ValueError` for half of a surrogate pair.
+
+    Copied, since the writer hands out its whole buffer: too much to keep for each of thousands of
+    messages that wait.
+    """
+    return bytes(memoryview(msgspec.json.encode(value)))
 
 
 def _is_model(kind: Any) -> bool:
