@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime
-from typing import assert_never, assert_type
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, assert_never, assert_type
 
 from aiolimiter import AsyncLimiter
 
@@ -13,7 +14,10 @@ from xdm_async import (
     App,
     BudgetExhausted,
     BudgetState,
+    Checkpoint,
+    Conversation,
     Event,
+    EventQuery,
     EventStream,
     Fields,
     LoggingObserver,
@@ -31,6 +35,7 @@ from xdm_async import (
     TooManyWaiting,
     UnknownEvent,
     User,
+    Watch,
     notices,
     plans,
 )
@@ -58,6 +63,54 @@ class Dashboard:
                 assert_type(user_id, str)
             case _:
                 assert_never(notice)
+
+
+class Kept:
+    """A place for a position, of the user's own."""
+
+    def __init__(self) -> None:
+        self.position: str | None = None
+
+    async def load(self) -> str | None:
+        return self.position
+
+    async def save(self, position: str) -> None:
+        self.position = position
+
+
+async def read(app: App, account: Account) -> None:
+    query: EventQuery = {"since": "1585047616894574596", "limit": 5}
+    assert_type(account.events_with("1", **query), EventStream)
+    stream = account.events(until=datetime.now(UTC), since="1585047616894574596")
+    assert_type(stream.position, str)
+    assert_type(stream.gap, tuple[datetime, datetime] | None)
+    account.events(newer_than=stream.position, max_results=10)
+    event = await account.event("1585047616894574596")
+    assert_type(event.is_mine, bool)
+    assert_type(await event.reply("x"), SentMessage)
+    assert_type(event.id.instant, datetime | None)
+    assert_type(event.as_json(), dict[str, Any])
+    assert_type(event.read_by, str | None)
+
+    conversation = account.conversation("https://x.com/messages/1-2")
+    assert_type(conversation, Conversation)
+    assert_type(await conversation.send("x"), SentMessage)
+    assert_type(conversation.events(limit=1), EventStream)
+    assert_type(conversation.watch(), Watch)
+
+    kept: Checkpoint = Kept()
+    for checkpoint in (kept, "a name", Path("a.file"), None):
+        async with account.watch(checkpoint=checkpoint, share=0.25) as events:
+            async for event in events:
+                assert_type(event, Event)
+
+    def gone(user_id: str | None, error: Exception) -> None:
+        print(user_id, error)
+
+    async with app.watch([account], on_error=gone, checkpoint=Path("folder")) as events:
+        assert_type(events, Watch)
+        assert_type(await anext(aiter(events)), Event)
+    App(naming="current")
 
 
 async def wait(account: Account, observer: Observer) -> None:

@@ -3,6 +3,7 @@
 import copy
 import json
 import logging
+import pickle
 
 import msgspec
 import pytest
@@ -161,7 +162,7 @@ def test_what_has_nothing_extra_shares_one_nothing_that_nobody_can_change():
     assert page.extra is NOTHING
     with pytest.raises(TypeError, match="is not changed"):
         page.extra["new"] = 1
-    assert copy.deepcopy(page) == page
+    assert copy.deepcopy(page) == pickle.loads(pickle.dumps(page)) == page
 
 
 def test_a_user_of_whom_the_same_is_said_again_is_the_same_user():

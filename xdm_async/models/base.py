@@ -14,12 +14,6 @@ class _Nothing(dict[str, Any]):
 
     __slots__ = ()
 
-    def _refuse(self, *_: Any, **__: Any) -> NoReturn:
-        raise TypeError("extra is what the server sent, and is not changed")
-
-    __setitem__ = __delitem__ = __ior__ = _refuse
-    update = setdefault = pop = popitem = clear = _refuse
-
     def __copy__(self) -> _Nothing:
         return self
 
@@ -29,6 +23,16 @@ class _Nothing(dict[str, Any]):
     def __reduce__(self) -> str:
         return "NOTHING"
 
+
+def _refuse(*_: Any, **__: Any) -> NoReturn:
+    raise TypeError("extra is what the server sent, and is not changed")
+
+
+for _name in (
+    *("__setitem__", "__delitem__", "__ior__"),
+    *("update", "setdefault", "pop", "popitem", "clear"),
+):
+    setattr(_Nothing, _name, _refuse)
 
 NOTHING = _Nothing()
 
