@@ -66,9 +66,9 @@ from xdm_async.models import Event, Fields, Includes, Meta, Page, UrlEntity
 from xdm_async.models.base import Model
 from xdm_async.models.events import MessageCreate, ParticipantsJoin, ParticipantsLeave
 from xdm_async.testing import answered
-from xdm_async.wire import converter, fields
+from xdm_async.wire import fields, pages
 from xdm_async.wire import structs as structs_of_ours
-from xdm_async.wire.converter import read_page
+from xdm_async.wire.bodies import read_page
 from xdm_async.wire.exchange import Response
 from xdm_async.wire.fields import CLASSIC_NAMES, RESOLVED
 
@@ -205,9 +205,9 @@ def without_links() -> Callable[[bytes], Any]:
     with (
         patch.object(fields, "RESOLVED", nothing),
         patch.object(structs_of_ours, "_PAIRED", {}),
-        patch.object(converter, "STRUCTS", structs_of_ours._Structs()),
+        patch.object(pages, "STRUCTS", structs_of_ours._Structs()),
     ):
-        return converter._Fast().read
+        return pages._Fast().read
 
 
 # The models of others, made from the fields of ours
@@ -369,7 +369,7 @@ def decoders(body: bytes) -> dict[str, Callable[[], object]]:
 
 def forgetful(response: Response) -> Page[Event]:
     """Read a page as if none of its users had ever been on one before."""
-    converter._fast()._users._known.clear()
+    pages.fast()._users._known.clear()
     return read_page(ROUTE, response)
 
 

@@ -78,7 +78,7 @@ DOORS: dict[str, set[str]] = {
     "aiolimiter": {"scheduling/pacing"},
     "oauthlib": {"auth/oauth1", "emulator"},
     "cattrs": {"wire/converter"},
-    "msgspec": {"wire/converter", "wire/hooks", "wire/structs", "emulator"},
+    "msgspec": {"wire", "emulator"},
     "typer": {"cli"},
     "rich": {"cli"},
     "platformdirs": {"cli"},

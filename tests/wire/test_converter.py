@@ -24,13 +24,8 @@ from xdm_async.models import (
     UserId,
 )
 from xdm_async.testing import answered
-from xdm_async.wire.converter import (
-    converter,
-    read_json,
-    read_page,
-    read_sent,
-    read_user,
-)
+from xdm_async.wire.bodies import read_page, read_sent, read_user
+from xdm_async.wire.converter import converter, read_json
 
 URL = {
     "start": 19,

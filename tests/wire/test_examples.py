@@ -8,7 +8,7 @@ from xdm_async.endpoints.conversations import SEND
 from xdm_async.endpoints.events import LIST
 from xdm_async.models import SentMessage
 from xdm_async.testing import answered
-from xdm_async.wire.converter import read_page, read_sent
+from xdm_async.wire.bodies import read_page, read_sent
 from xdm_async.wire.fields import CLASSIC_NAMES
 
 TODAY = {classic: today for today, classic in CLASSIC_NAMES.items()} | {"tweets": "posts"}

@@ -29,7 +29,8 @@ from xdm_async.models import (
 )
 from xdm_async.models.base import Model
 from xdm_async.testing import answered
-from xdm_async.wire.converter import converter, read_page
+from xdm_async.wire.bodies import read_page
+from xdm_async.wire.converter import converter
 from xdm_async.wire.fields import RESOLVED, keys_of
 
 MODELS = [

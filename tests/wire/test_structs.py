@@ -26,16 +26,12 @@ from xdm_async.models import (
 )
 from xdm_async.models.base import NOTHING
 from xdm_async.testing import answered
-from xdm_async.wire.converter import (
-    _fast,
-    _structure_page,
-    _Users,
-    converter,
-    read_json,
-    read_page,
-)
+from xdm_async.wire.bodies import read_page
+from xdm_async.wire.converter import converter, read_json
 from xdm_async.wire.hooks import ModelHook
 from xdm_async.wire.links import Links
+from xdm_async.wire.pages import _Users, structure_page
+from xdm_async.wire.pages import fast as fast_way
 from xdm_async.wire.structs import SaidTwice
 
 from .test_converter import ANYTHING, PAGE, PLACES
@@ -73,11 +69,11 @@ PAGES = st.fixed_dictionaries(
 
 
 def fast(body):
-    return _fast().read(body)
+    return fast_way().read(body)
 
 
 def plain(body):
-    return _structure_page(read_json(body))
+    return structure_page(read_json(body))
 
 
 @settings(max_examples=12)

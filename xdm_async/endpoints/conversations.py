@@ -12,7 +12,8 @@ from collections.abc import Iterable
 
 from ..errors import InvalidRequest
 from ..models.messages import SentMessage
-from ..wire.converter import read_sent, write_json
+from ..wire.bodies import read_sent
+from ..wire.converter import write_json
 from ..wire.exchange import JSON, Request, Route, Sender
 from . import checks
 from .answers import accepted

@@ -16,7 +16,7 @@ from functools import partial
 from ..errors import UnreadableAnswer
 from ..models.events import Event
 from ..models.pages import Fields, Page
-from ..wire.converter import read_page
+from ..wire.bodies import read_page
 from ..wire.exchange import Request, Route, Sender
 from ..wire.problems import failed_lookup
 from . import checks

@@ -6,7 +6,7 @@ The facts: https://docs.x.com/x-api/users/get-my-user
 from __future__ import annotations
 
 from ..models.objects import User
-from ..wire.converter import read_user
+from ..wire.bodies import read_user
 from ..wire.exchange import Request, Route, Sender
 from ..wire.problems import failed_lookup
 from .answers import accepted
