@@ -134,7 +134,8 @@ class Account:
 
         Each page sends ``GET /2/dm_events`` and draws on the budgets of the plan for reads (by
         default 300 per 15 minutes of this user, shared by the three lists). The next page is asked
-        for ahead once half of one is read, as long as half of the budget is left.
+        for ahead once half of one is read, as long as half of the budget is left and nobody waits
+        for it.
 
         Args:
             query: ``event_types``, ``since``, ``until``, ``limit``, ``max_results``, ``resume``,

@@ -21,6 +21,7 @@ SMALL = Setting(
 
 
 async def test_every_message_and_every_event_is_there_once_and_nothing_was_refused() -> None:
+    """20 sends, at 8 in 1 s and 14 in 2 s, need 2 s at least; reading, at 6 in 1 s, 1 s more."""
     outcome = await run(SMALL)
 
     assert outcome.failures() == []
@@ -29,12 +30,6 @@ async def test_every_message_and_every_event_is_there_once_and_nothing_was_refus
     assert report["events_read"] == report["events_expected"] > 4 * 20
     assert report["requests"] > 4 * 20
     assert report["duplicates"] == report["refused_429"] == 0
-
-
-async def test_the_bound_is_the_windows_that_the_counts_need() -> None:
-    """20 sends, at 8 in 1 s and 14 in 2 s, need 2 s at least; reading, at 6 in 1 s, 1 s more."""
-    outcome = await run(SMALL)
-
     assert outcome.lower_bound_seconds >= 2.0 + 1.0
     assert outcome.seconds >= outcome.lower_bound_seconds
 
@@ -86,7 +81,17 @@ async def test_an_error_is_counted_and_shown_as_a_failure(monkeypatch: pytest.Mo
     assert any("errors" in failure for failure in outcome.failures())
 
 
-@pytest.mark.parametrize("moment", ["windows", "budgets", "to_send", "sent", "to_read", "read"])
+@pytest.mark.parametrize(
+    "moment",
+    [
+        "windows",
+        "budgets",
+        "to_send",
+        "sent",
+        pytest.param("to_read", marks=pytest.mark.slow),
+        pytest.param("read", marks=pytest.mark.slow),
+    ],
+)
 async def test_a_cancelled_demo_leaves_nothing_behind(moment: str) -> None:
     reached = asyncio.Event()
 

@@ -1,11 +1,15 @@
 """`xdm events`: lines for people and for machines, and what ends it before its end."""
 
 import json
+import os
 import re
+import sys
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
+from xdm_async.cli import main
 from xdm_async.cli.commands import run
 
 from .conftest import Clock, Here
@@ -147,4 +151,58 @@ def test_misuse_is_one_sentence_and_exit_2_and_nothing_is_asked(
     assert out == ""
     assert err.startswith("xdm: ")
     assert says in err
+    assert len(err.splitlines()) == 1
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="a disk that is always full")
+@pytest.mark.parametrize(
+    "line", ["events", "events --json", "export -o all.jsonl", "export -o all.jsonl --json"]
+)
+def test_an_output_that_is_full_is_one_sentence_and_exit_1(
+    line: str,
+    here: Here,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    here.deliver(3)
+    monkeypatch.chdir(tmp_path)
+
+    with open("/dev/full", "w") as full, monkeypatch.context() as output:
+        output.setattr(sys, "stdout", full)
+        code = run(line.split())
+
+    assert code == 1
+    assert capsys.readouterr().err == (
+        "xdm: standard output cannot be written: No space left on device\n"
+    )
+
+
+def test_an_output_that_is_closed_is_not_written(
+    here: Here, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As by ``>&- 2>&-``: what would have been said there goes nowhere."""
+    here.deliver(3)
+
+    with monkeypatch.context() as closed:
+        for name in ("stdout", "stderr"):
+            closed.setattr(sys, name, None)
+        closed.setattr(sys, "argv", ["xdm", "events"])
+        with pytest.raises(SystemExit) as ended:
+            main()
+        for opened in (sys.stdout, sys.stderr):
+            assert opened.name == os.devnull
+            opened.close()
+
+    assert ended.value.code == 0
+
+
+def test_a_checkpoint_that_cannot_be_read_is_named(
+    here: Here, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(["watch", "--checkpoint", str(tmp_path)]) == 1
+
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.startswith(f"xdm: --checkpoint {str(tmp_path)!r}: ")
     assert len(err.splitlines()) == 1

@@ -124,6 +124,20 @@ def test_a_minus_is_standard_output(
     assert err == ""
 
 
+@posix
+def test_a_link_is_followed_to_a_file_that_is_there_or_not(
+    here: Here, file: Path, tmp_path: Path
+) -> None:
+    here.deliver(3)
+    link = tmp_path / "link"
+    link.symlink_to(file)
+
+    for _ in range(2):
+        assert run(["export", "-o", str(link)]) == 0
+        assert link.is_symlink()
+        assert ids(file) == here.ids()
+
+
 def test_an_account_without_events_is_an_empty_file(here: Here, file: Path) -> None:
     assert run(["export", "-o", str(file)]) == 0
     assert file.read_bytes() == b""

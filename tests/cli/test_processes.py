@@ -4,12 +4,14 @@ import asyncio
 import json
 import os
 import signal
+import socket
 from pathlib import Path
 
 import aiohttp
 import pytest
 
 from xdm_async import App, OAuth1, OAuth2
+from xdm_async.cli.commands import run
 
 from .conftest import MAIN, Start, ended, first_line, posix
 from .test_commands import KEYS
@@ -38,11 +40,12 @@ async def test_the_emulator_says_in_one_line_all_that_a_client_needs(start: Star
         assert [event.text for event in read] == ["hi"]  # type: ignore[union-attr]
         assert (await app.account(OAuth2(**one["oauth2"])).me()).username == one["username"]
 
-    process.terminate()
+    process.send_signal(signal.SIGINT)
     assert await ended(process) == (0, "", "")
 
 
 @posix
+@pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 async def test_a_signal_is_how_an_emulator_ends_well(start: Start, number: int) -> None:
     process = await start("emulator")
@@ -54,13 +57,13 @@ async def test_a_signal_is_how_an_emulator_ends_well(start: Start, number: int) 
     assert (code, err) == (0, "")
 
 
-async def test_a_port_in_use_is_one_sentence_and_exit_1(start: Start) -> None:
-    taken = json.loads(await first_line(await start("emulator", "--json")))
-    port = taken["url"].rpartition(":")[2]
+def test_a_port_in_use_is_one_sentence_and_exit_1(capsys: pytest.CaptureFixture[str]) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        assert run(["emulator", "--port", port]) == 1
 
-    code, out, err = await ended(await start("emulator", "--port", port))
-
-    assert (code, out) == (1, "")
+    out, err = capsys.readouterr()
+    assert out == ""
     assert len(err.splitlines()) == 1
     assert port in err
 
@@ -80,6 +83,7 @@ async def test_a_small_demo_writes_its_json(start: Start, tmp_path: Path) -> Non
 
 
 @posix
+@pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 async def test_a_demo_that_is_stopped_says_so_and_leaves_cleanly(start: Start, number: int) -> None:
     process = await start("demo", "--accounts", "4")
@@ -128,7 +132,7 @@ async def test_who_reads_no_further_ends_a_demo_without_a_word(start: Start) -> 
     assert await ended(process) == (1, "", "")
 
 
-@pytest.mark.parametrize("missing", ["typer", "rich"])
+@pytest.mark.parametrize("missing", [pytest.param("typer", marks=pytest.mark.slow), "rich"])
 async def test_without_its_extra_it_says_how_to_get_it(start: Start, missing: str) -> None:
     code = f"import sys; sys.modules[{missing!r}] = None; {MAIN}"
 

@@ -31,7 +31,7 @@ async def rest(screen: bytearray, terminal: int) -> str:
 
 
 @posix
-@pytest.mark.parametrize("command", ["events", "export"])
+@pytest.mark.parametrize("command", [pytest.param("events", marks=pytest.mark.slow), "export"])
 async def test_on_a_terminal_it_says_what_it_waits_for_and_stops_cleanly(
     command: str, settle: Callable[..., Here], start: Start, tmp_path: Path
 ) -> None:

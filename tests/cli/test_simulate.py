@@ -84,6 +84,7 @@ def test_a_plan_that_there_is_not_is_told_with_the_nearest(
     assert "'pay-per-use'" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_the_default_is_a_day_of_1000_accounts_without_a_refusal(
     capsys: pytest.CaptureFixture[str],
 ) -> None:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import sys
 
 
 def main() -> None:
     """Run ``xdm`` with the arguments of the process, and exit: 0 done, 1 failed, 2 misused."""
+    _open_what_is_closed()
     try:
         try:
             from .commands import run
@@ -20,3 +22,10 @@ def main() -> None:
         print("stopped: nothing was on its way", file=sys.stderr)
         code = 1
     sys.exit(code)
+
+
+def _open_what_is_closed() -> None:
+    """What the caller has closed (``>&-``) leads nowhere; no file of ours gets its number."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))  # noqa: SIM115

@@ -37,7 +37,7 @@ from . import demo as demos
 from . import reading, serve
 from . import simulate as simulations
 from .display import Display, display_on, follow
-from .failing import Failed
+from .failing import Failed, give_up_output
 from .outcome import Outcome
 from .progress import Progress
 from .stopping import Stopped, run_until_stopped
@@ -65,8 +65,7 @@ def run(args: list[str]) -> int:
     except Failed as exc:
         return _say(f"xdm: {exc}", exc.code)
     except BrokenPipeError:
-        # Who read us is gone; at the end of the process nothing must try to tell them more.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        give_up_output()  # who read us is gone
         return 1
     except typer.Abort:
         raise KeyboardInterrupt from None

@@ -117,7 +117,9 @@ class ExportFile:
 
     def _begin(self, wanted: SoFar) -> None:
         if not stat.S_ISREG(os.fstat(self._handle).st_mode):
-            raise Misused(f"{_name(self.path)} is no file to write lines to; -o - is the output")
+            raise Misused(
+                f"{_name(self.path)} is no file to write lines to; -o - is standard output"
+            )
         if not _lock(self._handle):
             raise Failed(f"{_name(self.path)} is being written by another export")
         size = os.fstat(self._handle).st_size
@@ -188,7 +190,7 @@ def _open(path: Path) -> int:
                 f"{_name(path)} is gone, with {known.events:,} events in it: bring it back to go "
                 f"on with it, or move {_name(_beside(path))} away to begin anew"
             ) from None
-        return os.open(path, flags | os.O_CREAT | os.O_EXCL, 0o600)
+        return os.open(path, flags | os.O_CREAT, 0o600)
 
 
 def _read_note(path: Path) -> SoFar | None:

@@ -18,6 +18,7 @@ from rich.console import Console
 from rich.text import Text
 
 from .. import Event, MessageCreate, ParticipantsJoin, ParticipantsLeave, Post, User
+from .failing import output_said
 
 _BREAK = re.compile("\r\n|[\n\r\v\f\x1c\x1d\x1e\x85\u2028\u2029]")
 _REORDERING = "\u202a-\u202e\u2066-\u2069"
@@ -158,7 +159,16 @@ class Printer:
         self.printed = 0
 
     def __call__(self, event: Event) -> None:
-        """Print one event."""
+        """Print one event.
+
+        Raises:
+            Failed: the disk is full, the terminal is gone, or whatever it is.
+        """
+        with output_said():
+            self._print(event)
+        self.printed += 1
+
+    def _print(self, event: Event) -> None:
         if self._lines is None:
             self._write(json_line(event, ascii_only=not self._unicode))
         elif self._console is not None:
@@ -167,7 +177,6 @@ class Printer:
             self._console.print(words, soft_wrap=True)
         else:
             self._write(f"{self._lines.line(event)}\n")
-        self.printed += 1
 
     def _write(self, line: str) -> None:
         if not self._unicode:

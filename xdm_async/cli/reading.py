@@ -18,12 +18,12 @@ import attrs
 import typer
 
 from .. import Account, Conversation, EventQuery, EventStream
-from ..errors import InvalidRequest, XdmError
+from ..errors import CheckpointFailed, InvalidRequest, XdmError
 from ..models.ids import parse_conversation_id
 from . import credentials
 from .export import Export
 from .export_file import SoFar
-from .failing import Failed, Misused
+from .failing import Failed, Misused, output_said
 from .lines import Printer, harmless
 from .status import Status, Waits
 from .stopping import Stopped, run_until_stopped
@@ -149,7 +149,8 @@ def watch(
         Path | None,
         typer.Option(
             metavar="FILE",
-            help="Keep in it how far the watch is: started again with it, it goes on there.",
+            help="Keep in it how far the watch is: started again with it, it goes on there, "
+            "whatever --since says.",
         ),
     ] = None,
     share: Annotated[
@@ -182,7 +183,10 @@ def watch(
                 status.hide()
                 printer(event)
 
-    return _run(work(), lambda: 0)
+    try:
+        return _run(work(), lambda: 0)
+    except CheckpointFailed as exc:
+        raise Failed(f"--checkpoint {str(checkpoint)!r}: {harmless(str(exc))}") from None
 
 
 def export(
@@ -210,7 +214,8 @@ def export(
     """Write all events of an account or a conversation into a file, one JSON object a line.
 
     Newest first. Interrupted at any moment, it goes on where it was: no line is lost, and none
-    repeated. The account is the environment's, as for xdm events.
+    repeated. What happens after it has begun is not in it. The account is the environment's, as
+    for xdm events.
     """
     which = Which(with_, in_)
     query = _query(since, until, types)
@@ -285,10 +290,12 @@ def _export(run: Export, work: Coroutine[Any, Any, None], as_json: bool) -> int:
         except (Stopped, KeyboardInterrupt):
             return _stopped(run.interrupted("stopped"))
         if not as_json:
-            print(run.summary())
+            with output_said():
+                print(run.summary(), flush=True)
     finally:
         if as_json and run.so_far is not None:
-            print(json.dumps(run.as_json()), flush=True)
+            with output_said():
+                print(json.dumps(run.as_json()), flush=True)
     return 0
 
 
@@ -299,6 +306,8 @@ def _run(work: Coroutine[Any, Any, None], stopped: Callable[[], int]) -> int:
         return stopped()
     except InvalidRequest as exc:
         raise _misuse(exc) from None
+    except CheckpointFailed:
+        raise
     except XdmError as exc:
         raise Failed(harmless(str(exc))) from None
     return 0

@@ -13,6 +13,7 @@ from collections.abc import Iterable
 from typing import TextIO
 
 from ..emulator import Emulator, describe
+from .failing import output_said
 
 SHOWN = 5
 """Users in the description for people; the one for machines has all of them."""
@@ -55,7 +56,8 @@ async def serve(x: Emulator, out: TextIO, *, as_json: bool) -> None:
         OSError: it cannot listen on its port.
     """
     async with x:
-        print(json.dumps(describe(x)) if as_json else description(x), file=out, flush=True)
+        with output_said():
+            print(json.dumps(describe(x)) if as_json else description(x), file=out, flush=True)
         await asyncio.Event().wait()
 
 
