@@ -41,7 +41,8 @@ class EventQuery(TypedDict, total=False):
     ``resume``
         an `EventStream.position` of this account and this list: goes on exactly behind it.
     ``newer_than``
-        an `EventStream.position`: what has happened since that read began, oldest first.
+        an `EventStream.position`: what has happened since that read began, oldest first. An event
+        that the server shows late, after a younger one was read, is not among it; a watch finds it.
     ``fields``
         what events and what they refer to are asked for with: `Fields.ALL`, `Fields.MINIMAL`, or
         your own.

@@ -247,3 +247,20 @@ def test_however_a_list_is_cut_and_whatever_fails_each_event_comes_once(sizes, d
                 return got
 
     assert ids(asyncio.run(read())) == list(range(newest, 0, -1))
+
+
+async def test_a_page_that_is_half_read_by_events_is_not_passed_over_by_pages():
+    stream = stream_of(Script(page(9, 8, 7, then="a"), page(6, 5)))
+    assert (await anext(stream)).id == "9"
+    with pytest.raises(InvalidRequest, match="by its events already, and not by its pages"):
+        stream.pages()
+    assert ids(await stream.collect()) == [8, 7, 6, 5]
+
+
+async def test_events_are_not_taken_from_between_the_pages():
+    stream = stream_of(Script(page(9, 8, 7, then="a"), page(6, 5)))
+    pages = stream.pages()
+    await anext(pages)
+    with pytest.raises(InvalidRequest, match="by its pages already, and not by its events"):
+        await anext(stream)
+    assert [len(page.data) async for page in pages] == [2]

@@ -2,6 +2,7 @@
 
 import asyncio
 import base64
+import itertools
 import json
 import logging
 from datetime import UTC, datetime, timedelta
@@ -12,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from xdm_async.errors import BadRequest, InvalidRequest, ReadTimeout, UnreadableAnswer
-from xdm_async.models import EventId
+from xdm_async.models import EventId, Meta
 from xdm_async.streams import EventStream
 from xdm_async.streams.source import Source
 
@@ -107,6 +108,36 @@ async def test_events_without_an_id_are_given_once_over_a_resume():
         assert names(first) + names(rest) == list(range(9, 0, -1)), many
 
 
+def named(events):
+    return [int(event.id) if event.id else event.extra["number"] for event in events]
+
+
+@pytest.mark.parametrize("size", [2, 3, 4])
+@pytest.mark.parametrize("unread", [{2, 3}, {3, 4}, {3, 4, 5}, {6, 7}, {1, 2, 5, 6, 7, 8}])
+async def test_events_without_an_id_on_both_sides_of_a_border_are_given_once(size, unread):
+    listed = Listed(*range(1, 10), size=size)
+    placed = listed.make
+    listed.make = lambda n: unplaced(n) if n in unread else placed(n)
+    begun = stream_of(Listed())
+    await begun.collect()
+    for forgotten, many in itertools.product([False, True], range(10)):
+        down = stream_of(listed)
+        first = await read_on(down, many)
+        if forgotten:
+            listed.forget_tokens()
+        again = stream_of(listed, resume=down.position).position
+        rest = await stream_of(listed, resume=again).collect()
+        assert named(first) + named(rest) == list(range(9, 0, -1)), (forgotten, many)
+
+        up = stream_of(listed, newer_than=begun.position)
+        first = await read_on(up, many)
+        if forgotten:
+            listed.forget_tokens()
+        again = stream_of(listed, resume=up.position).position
+        rest = await stream_of(listed, resume=again).collect()
+        assert named(first) + named(rest) == list(range(1, 10)), (forgotten, many)
+
+
 async def test_a_token_that_the_server_has_forgotten_is_found_another_way(caplog):
     listed = Listed(*range(1, 11))
     stream = stream_of(listed)
@@ -126,6 +157,21 @@ async def test_a_server_that_takes_no_token_at_all_is_not_asked_for_ever():
     with pytest.raises(BadRequest):
         await stream.collect()
     assert len(listed.asked) == 4
+
+
+async def test_after_a_token_is_refused_twice_at_one_place_going_on_finds_the_way_anew():
+    """On the way down to a known event nothing is given, and every token has the same place."""
+    listed = Listed(*range(1, 5))
+    stream = stream_of(listed)
+    await stream.collect()
+    listed.arrive(*range(5, 40))
+    newer = stream_of(listed, newer_than=stream.position)
+    listed.forget_tokens()
+    listed.before_page = lambda: listed.forget_tokens() if len(listed.asked) % 4 == 0 else None
+    with pytest.raises(BadRequest):
+        await newer.collect()
+    listed.before_page = lambda: None
+    assert ids(await newer.collect()) == list(range(5, 40))
 
 
 async def test_a_refusal_that_is_about_something_else_is_raised():
@@ -162,6 +208,12 @@ async def test_what_is_no_position_of_this_stream_is_refused_before_anything_is_
         "e1.!!!": "is a damaged position",
         damaged(good, t=5): "is a damaged position",
         damaged(good, a="6"): "is a damaged position",
+        damaged(good, a=-6): "is a damaged position",
+        damaged(good, b=10**18): "is a damaged position",
+        damaged(good, b=-(10**30)): "is a damaged position",
+        damaged(good, m=10**40): "is a damaged position",
+        damaged(good, n=True): "is a damaged position",
+        "e" + "1" * 5000 + good[2:]: "is not a saved position",
     }.items():
         with pytest.raises(InvalidRequest, match=rule) as refused:
             stream_of(listed, **{argument: bad})
@@ -363,6 +415,57 @@ async def test_a_page_without_a_way_up_is_told_and_not_taken_for_the_end():
     listed._page = without
     newer = stream_of(listed, newer_than=stream.position)
     with pytest.raises(UnreadableAnswer, match="no previous_token"):
+        await newer.collect()
+
+
+@pytest.mark.parametrize(
+    ("forgotten", "name"), [(False, "previous_token"), (True, "next_token")], ids=["up", "down"]
+)
+@pytest.mark.parametrize("odd", [{"extra": {"meta": 5}}, None], ids=["meta", "token"])
+async def test_a_way_that_cannot_be_read_is_told_and_not_taken_for_the_end(forgotten, name, odd):
+    listed = Listed(*range(1, 9))
+    stream = stream_of(listed)
+    await read_on(stream, 2)
+    listed.arrive(*range(9, 40))
+    if forgotten:
+        listed.forget_tokens()
+    page, asked = listed._page, []
+
+    def odd_page(token):
+        found = page(token)
+        asked.append(token)
+        if len(asked) != 3:
+            return found
+        if odd is not None:
+            return attrs.evolve(found, meta=Meta(), **odd)
+        meta = attrs.evolve(found.meta, **{name: None}, extra={name: [1]})
+        return attrs.evolve(found, meta=meta)
+
+    listed._page = odd_page
+    newer = stream_of(listed, newer_than=stream.position)
+    first = await read_on(newer, 0 if forgotten else 9)
+    with pytest.raises(UnreadableAnswer, match=f"{name} that cannot be read"):
+        await anext(newer)
+    rest = await stream_of(listed, resume=newer.position).collect()
+    assert ids(first) + ids(rest) == list(range(9, 40))
+
+
+async def test_a_climb_that_leads_back_is_told_and_not_taken_for_the_end():
+    listed = Listed(*range(1, 9))
+    stream = stream_of(listed)
+    await read_on(stream, 2)
+    listed.arrive(*range(9, 40))
+    page = listed._page
+
+    def circling(token):
+        found = page(token)
+        if token != "p17":
+            return found
+        return attrs.evolve(found, meta=attrs.evolve(found.meta, previous_token="p11"))
+
+    listed._page = circling
+    newer = stream_of(listed, newer_than=stream.position)
+    with pytest.raises(UnreadableAnswer, match="leads back"):
         await newer.collect()
 
 

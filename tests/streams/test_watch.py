@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import functools
 import logging
 from datetime import datetime, timedelta
 from random import Random
@@ -360,6 +361,20 @@ def test_a_token_that_has_expired_begins_the_walk_anew_once(drive):
     drive(main)
 
 
+def test_tokens_that_expire_again_further_down_the_same_walk_do_no_harm(drive):
+    """Two outages in one long walk: of many accounts, none is given up for it."""
+
+    async def main():
+        feeds = [Feed(page_size=10) for _ in range(2)]
+        async with watching(*feeds, since=number_at(-1)) as events:
+            written = [feeds[0].write() for _ in range(75)]
+            ok = None
+            feeds[0].errors = [ok, ok, ok, expired(), ok, ok, ok, ok, expired()]
+            assert await take(events, 75) == written
+
+    drive(main)
+
+
 def test_requests_that_never_left_cost_no_credits(drive):
     async def main():
         feed = Feed()
@@ -533,8 +548,12 @@ def test_other_arguments_that_cannot_be_are_refused(drive):
     async def main():
         async def callback(user_id, error): ...
 
-        with pytest.raises(InvalidRequest, match="on_error is a function"):
-            Watch([source(Feed())], on_error=callback)
+        class Pager:
+            async def __call__(self, user_id, error): ...
+
+        for bad in (callback, functools.partial(callback, 1), Pager(), 5):
+            with pytest.raises(InvalidRequest, match="on_error is a function"):
+                Watch([source(Feed())], on_error=bad)
         with pytest.raises(InvalidRequest, match="accounts is empty"):
             Watch([], many=True)
         with pytest.raises(InvalidRequest, match="account 7 twice"):
@@ -579,6 +598,31 @@ def test_after_the_block_nothing_runs(drive):
         asked = len(feed.asked)
         await asyncio.sleep(1_000)
         assert len(feed.asked) == asked
+
+    drive(main)
+
+
+def test_closing_from_elsewhere_while_a_position_is_saved_ends_the_iteration(drive):
+    class Slow:
+        saved = None
+
+        async def load(self):
+            return None
+
+        async def save(self, position):
+            await asyncio.sleep(1.0)
+            self.saved = position
+
+    async def main():
+        feed, slow = Feed(), Slow()
+        async with watching(feed, keep=lambda user_id: slow) as events:
+            feed.write()
+            await anext(events)
+            reading = asyncio.create_task(anext(events, None))
+            await asyncio.sleep(0.5)
+            await events.aclose()
+            assert await reading is None
+            assert slow.saved == events.position
 
     drive(main)
 
@@ -695,6 +739,22 @@ def test_on_error_is_told_instead_and_its_own_errors_are_raised(drive):
     drive(main)
 
 
+def test_an_answer_of_on_error_that_wants_to_be_awaited_is_told_and_not_lost(drive):
+    async def main():
+        async def alarm(user_id): ...
+
+        feeds = [Feed() for _ in range(2)]
+        feeds[1].errors = [Unauthorized("…", status=401)]
+        async with watching(*feeds, on_error=lambda user_id, error: alarm(user_id)) as events:
+            with pytest.raises(InvalidRequest, match="on_error is not awaited") as told:
+                await anext(events)
+            assert isinstance(told.value.__cause__, Unauthorized)
+            written = [feeds[0].write()]
+            assert await take(events, 1) == written
+
+    drive(main)
+
+
 def test_when_no_account_is_left_the_iteration_ends(drive):
     async def main():
         feeds = [Feed(), Feed()]
@@ -796,6 +856,19 @@ def test_thirty_days_are_all_that_can_be_gone_through_and_that_is_said_once(driv
     assert "2026-10-12 12:00:00 UTC" in record.getMessage()
 
 
+@pytest.mark.parametrize(("ahead", "told"), [(86_400.0, 1), (1.0, 0), (-60.0, 0)])
+def test_a_beginning_that_the_server_has_not_reached_is_spoken_of_once(drive, caplog, ahead, told):
+    """Our clock is a day ahead of the server's: a day of messages would go without a word."""
+
+    async def main():
+        feed = Feed()
+        async with watching(feed, since=NOON + timedelta(seconds=ahead)) as events:
+            await nothing_comes(events)
+        assert caplog.text.count("what happens until then is left out") == told
+
+    drive(main)
+
+
 @pytest.mark.parametrize("days", [20, 40])
 def test_a_list_that_holds_what_was_asked_for_is_not_spoken_of(drive, caplog, days):
     """Of a single conversation, the documents say in one place, the list has no cut."""
@@ -842,7 +915,7 @@ def test_a_conversation_that_never_ends_keeps_within_the_share(drive, limit):
             chance=Random(0),
         )
         async with watch as events:
-            for _ in range(1_200):
+            for _ in range(700):  # more than two windows
                 await asyncio.sleep(3)
                 feed.write()
                 with contextlib.suppress(TimeoutError):

@@ -46,7 +46,11 @@ async def take(events, count):
 
 @pytest.mark.parametrize(
     "moods",
-    [{}, {"list_lag": (0.0, 30.0), "short_pages": 0.4}, {"filter_after_cut": True}],
+    [
+        pytest.param({}, marks=pytest.mark.slow),
+        {"list_lag": (0.0, 30.0), "short_pages": 0.4},
+        pytest.param({"filter_after_cut": True}, marks=pytest.mark.slow),
+    ],
     ids=["plain", "late and short", "filter after the cut"],
 )
 def test_a_burst_of_350_comes_whole_and_once(app_for, moods):
@@ -158,6 +162,7 @@ def test_accounts_are_asked_who_they_are_once(app_for):
     drive(main)
 
 
+@pytest.mark.slow  # the storm and the kill show the same in less time
 def test_a_restart_with_a_checkpoint_goes_on_where_the_consumer_was(app_for, tmp_path):
     async def main():
         async with Emulator(clock=server_clock, list_lag=(0.0, 20.0)) as x:
@@ -207,7 +212,7 @@ def test_a_budget_that_is_spent_is_waited_for_and_what_came_meanwhile_is_not_los
     drive(main)
 
 
-@pytest.mark.parametrize("limit", [15, 300])
+@pytest.mark.parametrize("limit", [pytest.param(15, marks=pytest.mark.slow), 300])
 def test_a_lively_conversation_is_seen_as_soon_as_the_share_allows(app_for, limit):
     async def main():
         limits = {"dm.read": [["user", limit, 900]]}

@@ -76,6 +76,8 @@ async def storm(seed: int) -> None:
     assert sorted(handled) == sorted(written)
 
 
-@pytest.mark.parametrize("seed", range(12))
+@pytest.mark.parametrize(
+    "seed", [pytest.param(n, marks=pytest.mark.slow if n >= 6 else ()) for n in range(12)]
+)
 def test_whatever_comes_together_each_event_is_handled_once(drive, seed):
     driven.drive(lambda: storm(seed))

@@ -8,7 +8,21 @@ from ..models.events import Event
 from ..models.pages import Page
 from .bounds import Bounds, instant_of, number_of
 from .positions import State
-from .walks import CIRCLE, CUT_IS_FUZZY, HISTORY, Fresh, Gap, Place, Trail, first_number, place_of
+from .walks import (
+    CIRCLE,
+    CUT_IS_FUZZY,
+    HISTORY,
+    UNREADABLE_NEXT,
+    UNREADABLE_PREVIOUS,
+    Fresh,
+    Gap,
+    Place,
+    Trail,
+    cannot_be_read,
+    first_number,
+    given_on_page,
+    place_of,
+)
 
 
 class Ascent:
@@ -25,7 +39,8 @@ class Ascent:
         if bounds.after is not None:
             self._mark = max(self._mark, bounds.after)
         self._start = self._mark
-        self._unplaced = place.unplaced
+        self._tail = place.unplaced
+        self._skip = self._skip_asked = state.get("s", place.unplaced)
         self.token: str | None = state.get("p")
         self._climbing = self.token is not None
         self._depth = 0
@@ -41,7 +56,7 @@ class Ascent:
 
     def take(self, page: Page[Event]) -> list[Event]:
         """Give what is still to be given of a page, oldest first."""
-        self._asked = self.token if self._climbing else None
+        self._asked, self._skip_asked = self.token if self._climbing else None, self._skip
         if self._climbing:
             self._climb(page)
         else:
@@ -49,7 +64,7 @@ class Ascent:
             if landing is None:
                 return []
             page = landing
-        events = self._newer(self._fresh.of(reversed(page.data)))
+        events = self._newer(list(reversed(page.data)))
         if self._first is None:
             self._first = first_number(events)
         return events
@@ -57,10 +72,14 @@ class Ascent:
     def _climb(self, page: Page[Event]) -> None:
         # Past the newest event the server has nothing, or the same again: both are the end.
         token = page.meta.previous_token
-        if token and self._trail.leads_on(token, self.token):
+        if not token and cannot_be_read(page, "previous_token"):
+            self.broken = UNREADABLE_PREVIOUS
+        elif not token or token == self.token:
+            self.ended = True
+        elif self._trail.leads_on(token, self.token):
             self.token = token
         else:
-            self.ended = True
+            self.broken = CIRCLE
 
     def _landing(self, page: Page[Event]) -> Page[Event] | None:
         """The page to climb from: the one with the known event, or the last that has any."""
@@ -73,6 +92,9 @@ class Ascent:
             if page.data or self._lowest is None:
                 self._lowest, self._lowest_depth = page, self._depth
             self._depth += 1
+            return None
+        if not known and cannot_be_read(page, "next_token"):
+            self.broken = UNREADABLE_NEXT
             return None
         if not page.data and self._lowest is not None:
             page, self._depth = self._lowest, self._lowest_depth
@@ -89,22 +111,30 @@ class Ascent:
         return page
 
     def _newer(self, events: list[Event]) -> list[Event]:
+        cut = 0
+        for index, event in enumerate(events):
+            number = number_of(event)
+            if number is not None and number <= self._mark:
+                cut = index + 1
+        # Where the mark is on the page, what was given behind it is behind it here.
+        skip = self._tail if cut else self._skip
         kept: list[Event] = []
-        mark = self._mark
-        for event in events:
+        for event in events[cut:]:
             number = number_of(event)
             if number is None:
-                if self._unplaced:
-                    self._unplaced -= 1
+                if skip:
+                    skip -= 1
                     continue
-            elif number <= mark:
-                continue
             elif self._bounds.before is not None and number >= self._bounds.before:
                 self.ended = self._stopped = True
-                continue
+                break
             else:
-                self._mark, self._unplaced = max(self._mark, number), 0
+                self._mark, skip = max(self._mark, number), 0
             kept.append(event)
+        self._skip = skip
+        kept = self._fresh.of(kept)
+        for event in kept:
+            self._tail = self._tail + 1 if number_of(event) is None else 0
         return kept
 
     def begin_anew(self, place: Place) -> bool:
@@ -113,21 +143,23 @@ class Ascent:
             return False
         if place.last is not None:
             self._mark = max(self._mark, place.last)
-        self._unplaced = place.unplaced
+        self._tail = self._skip = place.unplaced
         self.token, self._climbing, self._depth, self._lowest = None, False, 0, None
         self._trail = Trail()
         return True
 
-    def state(self, place: Place, *, on_page: bool) -> State:
+    def state(self, place: Place, begun: Place, *, on_page: bool) -> State:
         """What is to be kept to go on behind ``place``."""
         token = self.token if self._climbing else None
+        skip = self._skip
         if on_page or self._stopped:
-            token = self._asked
+            token, skip = self._asked, given_on_page(place, begun, self._skip_asked)
         last = place.last if place.last is not None else self._start
         state: State = {
             "a": last if last >= 0 else None,
             "m": last if last >= 0 else None,
             "n": place.unplaced or None,
+            "s": None if skip == place.unplaced else skip,
             "p": token,
         }
         return {"d": "n"} | {key: value for key, value in state.items() if value is not None}

@@ -15,11 +15,14 @@ from .walks import (
     CUT_IS_FUZZY,
     HISTORY,
     SOON,
+    UNREADABLE_NEXT,
     Fresh,
     Gap,
     Place,
     Trail,
+    cannot_be_read,
     first_number,
+    given_on_page,
     place_of,
 )
 
@@ -42,8 +45,10 @@ class Descent:
         self._oldest: int | None = None
         self._behind: Place | None = None
         place = place_of(state)
+        place.unplaced = self._skip = self._skip_asked = state.get("s", place.unplaced)
         if place.last is not None or place.unplaced:
             self._behind = place
+        self._above = self.token is None and place.last is not None
         self._trail, self._fresh = Trail(), Fresh()
 
     def take(self, page: Page[Event]) -> list[Event]:
@@ -53,7 +58,8 @@ class Descent:
         if self._behind is not None:
             events = self._still_behind(events, self._behind)
         events, passed = self._within_bounds(self._fresh.of(events))
-        self._asked = self.token
+        self._asked, self._skip_asked = self.token, self._skip
+        self._skip = 0 if self._behind is None else self._behind.unplaced
         self._step(page, passed)
         return events
 
@@ -70,6 +76,11 @@ class Descent:
     def _still_behind(self, events: list[Event], place: Place) -> list[Event]:
         """Leave out what was given before this walk was taken up again."""
         numbers = [number_of(event) for event in events]
+        if self._above and place.last is not None:
+            # From the newest page down: all that lies above the place was given, or is newer.
+            if not any(number is not None and number <= place.last for number in numbers):
+                return []
+            self._above = False
         cut = 0
         if place.last is not None:
             for index, number in enumerate(numbers):
@@ -104,9 +115,8 @@ class Descent:
         if passed:
             self.ended = True
         elif not token:
-            # A token that is there and cannot be read is not the end, and must not look like it.
-            if "meta" in page.extra or page.meta.extra.get("next_token") is not None:
-                self.broken = "a page of a list of events has a next_token that cannot be read"
+            if cannot_be_read(page, "next_token"):
+                self.broken = UNREADABLE_NEXT
             else:
                 self.ended = self._at_the_end = True
         elif self._trail.leads_on(token, self.token):
@@ -119,18 +129,25 @@ class Descent:
         if self.token is None:
             return False
         self.token = self._asked = None
+        self._skip, self._above = place.unplaced, place.last is not None
         self._trail = Trail()
         if place.last is not None or place.unplaced:
             self._behind = attrs.evolve(place)
         return True
 
-    def state(self, place: Place, *, on_page: bool) -> State:
+    def state(self, place: Place, begun: Place, *, on_page: bool) -> State:
         """What is to be kept to go on behind ``place``."""
         stays = on_page or (self.ended and not self._at_the_end)
+        token, skip = self.token, self._skip
+        if self._above:
+            token, skip = None, place.unplaced
+        elif stays:
+            token, skip = self._asked, given_on_page(place, begun, self._skip_asked)
         state: State = {
-            "t": self._asked if stays else self.token,
+            "t": token,
             "a": place.last,
             "n": place.unplaced or None,
+            "s": None if skip == place.unplaced else skip,
             "p": self._previous,
             "m": self._newest,
             "e": 1 if self.ended and not stays else None,

@@ -11,7 +11,10 @@ from ..models.events import Event
 from ..models.pages import Page
 from .bounds import number_of
 from .seen import ABOVE, OVERLAP, Seen
-from .walks import Trail
+from .walks import UNREADABLE_NEXT, Trail, cannot_be_read
+
+_NOWHERE = 10**20
+"""Further up than any event."""
 
 
 class Look:
@@ -32,7 +35,7 @@ class Look:
         self._deep = deep
         self._floor = seen.floor
         self._trail = Trail()
-        self._restarted = False
+        self._restarted_at: int | None = None
         self.newest: int | None = None
         self._found: dict[int, Event] = {}
         self._old: set[int] = set()
@@ -60,11 +63,8 @@ class Look:
         elif not self._deep and numbers and self._seen.holds(min(numbers)):
             return True
         elif not token:
-            # A token that is there and cannot be read is not the end, and must not look like it.
-            if "meta" in page.extra or page.meta.extra.get("next_token") is not None:
-                raise UnreadableAnswer(
-                    "a page of a list of events has a next_token that cannot be read"
-                )
+            if cannot_be_read(page, "next_token"):
+                raise UnreadableAnswer(UNREADABLE_NEXT)
             self.whole = self.at_the_end = True
         elif self._trail.leads_on(token, self.token):
             self.token = token
@@ -88,19 +88,23 @@ class Look:
         return [self._found[number] for number in new]
 
     def restart(self) -> bool:
-        """The server refuses ``token``: begin at the newest page again; whether for the first time.
+        """The server refuses ``token``: begin at the newest page again.
+
+        Whether that is worth it at once: for the first time, and whenever the look had come
+        further down than the time before.
 
         What was found is kept, and is not known: all of it is passed once more. A first look, in
         which what is there first is old, really begins anew.
         """
-        first = not self._restarted
+        deepest = _NOWHERE if self.oldest is None else self.oldest
+        further = self._restarted_at is None or deepest < self._restarted_at
         if self._seen.floor is None:
             self._floor = self.newest = None
             self._found, self._old = {}, set()
-        self._restarted = True
+        self._restarted_at = deepest
         self.token = None
         self._trail = Trail()
-        return first
+        return further
 
     def _note(self, page: Page[Event]) -> list[int]:
         placed = [(number_of(event), event) for event in page.data]

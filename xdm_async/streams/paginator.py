@@ -104,7 +104,7 @@ class EventStream:
         """
         place = self._place.moved(self._events[: self._given])
         unread = self._given < len(self._events)
-        state = self._walk.state(place, on_page=unread or self._cut_short)
+        state = self._walk.state(place, self._place, on_page=unread or self._cut_short)
         return positions.write("e", self._source.bound, state)
 
     @property
@@ -125,6 +125,7 @@ class EventStream:
         """Give the next event, fetching pages until one holds any."""
         given = self._given
         while given == len(self._events):
+            self._read_as("events")
             page = await self._next_page()
             if page is None:
                 raise StopAsyncIteration
@@ -164,6 +165,9 @@ class EventStream:
     def _claim(self, what: str) -> None:
         if self._ended and self._given == len(self._events) and self._pages_read:
             raise InvalidRequest("the stream was read to its end, and is read once: ask for a new")
+        self._read_as(what)
+
+    def _read_as(self, what: str) -> None:
         if self._read_by not in (None, what):
             raise InvalidRequest(
                 f"the stream is read by its {self._read_by} already, and not by its {what} as well"
@@ -236,6 +240,7 @@ class EventStream:
                     or self._anew_at == (place := self._place.moved(self._events))
                     or not self._walk.begin_anew(place)
                 ):
+                    self._anew_at = None  # who goes on after it tries the other way once more
                     raise
                 self._anew_at = place
                 _log.info("the server no longer takes a pagination_token: reading from the top")

@@ -14,6 +14,7 @@ import base64
 import binascii
 import hashlib
 import json
+import re
 from collections.abc import Mapping
 from typing import Any, Literal
 
@@ -22,6 +23,7 @@ import attrs
 from ..errors import InvalidRequest
 
 VERSION = 1
+_VERSIONS = re.compile(r"[0-9]{1,9}")
 
 Kind = Literal["e", "w"]
 _SAVED_BY = {"e": "an EventStream", "w": "a Watch"}
@@ -65,7 +67,7 @@ def read(kind: Kind, bound: Bound, position: str, argument: str) -> State:
             argument=argument,
         )
     head, dot, packed = position.partition(".")
-    if not dot or head[:1] not in _SAVED_BY or not head[1:].isdecimal():
+    if not dot or head[:1] not in _SAVED_BY or not _VERSIONS.fullmatch(head[1:]):
         raise InvalidRequest(f"{argument} is not a saved position", argument=argument)
     if head[0] != kind:
         raise InvalidRequest(
@@ -75,7 +77,7 @@ def read(kind: Kind, bound: Bound, position: str, argument: str) -> State:
         )
     if int(head[1:]) > VERSION:
         raise InvalidRequest(
-            f"{argument} is a position of version {head[1:]:.9}, saved by a later xdm_async; "
+            f"{argument} is a position of version {head[1:]}, saved by a later xdm_async; "
             f"this one reads up to version {VERSION}",
             argument=argument,
         )

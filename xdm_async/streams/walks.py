@@ -32,6 +32,9 @@ CIRCLE = (
     "a page of a list of events leads back to one that was read before: the list would never end"
 )
 
+UNREADABLE_NEXT = "a page of a list of events has a next_token that cannot be read"
+UNREADABLE_PREVIOUS = "a page of a list of events has a previous_token that cannot be read"
+
 
 @attrs.define
 class Place:
@@ -51,7 +54,19 @@ class Place:
         return Place(self.last, self.unplaced + unplaced)
 
 
+def given_on_page(place: Place, begun: Place, skipped: int) -> int:
+    """How many events without a number a page begins with that are to be skipped next time."""
+    if place.last != begun.last:
+        return place.unplaced
+    return skipped + place.unplaced - begun.unplaced
+
+
 Gap = tuple[datetime, datetime]
+
+_IDS = 10**19
+_INSTANTS = 250_000_000_000
+"""Seconds since 1970 that a datetime can still tell."""
+_MOST = {"a": _IDS, "n": _IDS, "s": _IDS, "m": _IDS, "b": _INSTANTS, "e": 1}
 
 
 class Walk(Protocol):
@@ -71,8 +86,11 @@ class Walk(Protocol):
         """The server refuses ``token``: find another way to this place, if there is one."""
         ...
 
-    def state(self, place: Place, *, on_page: bool) -> State:
-        """What is to be kept to go on behind ``place``, on the page last taken or on the next."""
+    def state(self, place: Place, begun: Place, *, on_page: bool) -> State:
+        """What is to be kept to go on behind ``place``, on the page last taken or on the next.
+
+        ``begun`` is the place at which that page began.
+        """
         ...
 
     def gap(self, now: datetime) -> Gap | None:
@@ -129,6 +147,11 @@ class Fresh:
         return fresh, seen
 
 
+def cannot_be_read(page: Page[Event], name: str) -> bool:
+    """Whether a token is there and cannot be read: not the end, and it must not look like it."""
+    return "meta" in page.extra or page.meta.extra.get(name) is not None
+
+
 def first_number(events: Iterable[Event]) -> int | None:
     """Give the number of the first of these events that has one."""
     return next((n for n in map(number_of, events) if n is not None), None)
@@ -141,8 +164,10 @@ def place_of(state: State) -> Place:
 
 def checked(state: State, argument: str) -> State:
     """Refuse a state whose parts are of other kinds than a walk has saved."""
-    kinds = {"t": str, "p": str, "a": int, "n": int, "m": int, "b": int, "e": int, "d": str}
-    for key, kind in kinds.items():
-        if key in state and type(state[key]) is not kind:
-            raise InvalidRequest(f"{argument} is a damaged position", argument=argument)
+    damaged = any(key in state and type(state[key]) is not str for key in ("t", "p", "d"))
+    for key, most in _MOST.items():
+        number = state.get(key, 0)
+        damaged |= type(number) is not int or not 0 <= number <= most
+    if damaged:
+        raise InvalidRequest(f"{argument} is a damaged position", argument=argument)
     return state

@@ -267,7 +267,7 @@ class Watch:
     async def _save(self) -> None:
         for key, watched in list(self._unsaved.items()):
             await watched.save()
-            del self._unsaved[key]
+            self._unsaved.pop(key, None)  # who closes it from elsewhere saves at the same time
 
     def _revive(self) -> None:
         """The consumer goes on after an error: so does the account that raised it."""
@@ -341,9 +341,20 @@ class Watch:
             self._errors.append(error)
             return
         try:
-            self._on_error(watched.user_id, error)
+            answer = self._on_error(watched.user_id, error)
         except Exception as theirs:
             self._errors.append(theirs)
+            return
+        if inspect.isawaitable(answer):
+            if inspect.iscoroutine(answer):
+                answer.close()
+            unheard = InvalidRequest(
+                "on_error is not awaited, and gave back what is to be awaited; what it was told "
+                "is the cause of this",
+                argument="on_error",
+            )
+            unheard.__cause__ = error
+            self._errors.append(unheard)
 
     def _claim(self, watched: Watched) -> None:
         """Of two handles of one account, each event would come twice."""
@@ -373,7 +384,10 @@ def _check_share(share: object) -> None:
 
 
 def _check_callback(on_error: object) -> None:
-    if on_error is not None and (not callable(on_error) or inspect.iscoroutinefunction(on_error)):
+    call = getattr(on_error, "__call__", None)  # noqa: B004  its method, to be looked at
+    if on_error is not None and (
+        call is None or any(map(inspect.iscoroutinefunction, (on_error, call)))
+    ):
         raise InvalidRequest(
             "on_error is a function of a user id and an error, or None; it is not awaited",
             argument="on_error",

@@ -29,6 +29,8 @@ from .walks import HISTORY
 _log = logging.getLogger("xdm_async")
 
 _CUT_IS_FUZZY = timedelta(hours=1)
+_CLOCKS_DIFFER = timedelta(seconds=2)
+"""The server's dates are cut to whole seconds, and arrive a little later than they were written."""
 
 
 class Watched:
@@ -225,11 +227,21 @@ class Watched:
                 look.unplaced,
             )
         floor = self._seen.floor
-        if not (look.at_the_end and self._asked_for and floor is not None):
+        if not self._asked_for or floor is None:
             return
-        cut = self.source.now() - HISTORY
-        oldest = None if look.oldest is None else instant_of(look.oldest)
+        now = self.source.now()
         begun = instant_of(floor)
+        if begun is not None and begun > now + _CLOCKS_DIFFER:
+            _log.warning(
+                "account %s is to be watched from %s on, and on the server it is %s: what happens "
+                "until then is left out",
+                self.user_id or "(not yet identified)",
+                *(f"{at:%Y-%m-%d %H:%M:%S} UTC" for at in (begun, now)),
+            )
+        if not look.at_the_end:
+            return
+        cut = now - HISTORY
+        oldest = None if look.oldest is None else instant_of(look.oldest)
         if begun is not None and begun >= cut:
             return
         # A list that reaches further back has no such cut.
