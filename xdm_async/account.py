@@ -216,7 +216,9 @@ class Account:
                 object with ``async load()`` and ``async save(position)``. ``since`` then holds for
                 the first start.
             share: of what the budget allows in a window, the part that the watch may use, above 0
-                and up to 1.
+                and up to 1. Other reads of this account leave it to the watch: from its second
+                page on, a stream waits for the next window where no more is left, unless it is
+                ``Priority.INTERACTIVE``.
 
         Raises:
             InvalidRequest: at once, for an argument that cannot be. What entering raises, and the

@@ -349,6 +349,7 @@ class App:
         if self._closed:
             return
         self._closed = True
+        self._road.closing.set()
         try:
             await self._scheduler.aclose(self._timeout)
         finally:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from xdm_async.budgets.bucket import State
 from xdm_async.budgets.budget import Budget, Plan
 from xdm_async.budgets.priority import Priority
-from xdm_async.scheduling.events import Action, Ask, Event, Room
+from xdm_async.scheduling.events import Action, Ask, Event
 from xdm_async.scheduling.flows import Stage, Ticket
 from xdm_async.scheduling.machine import Machine
 
@@ -336,36 +336,47 @@ def test_nobody_leaves_before_the_moment_that_was_promised_as_the_earliest(
 # How much
 
 
+def room(driver: Driver, user: str = "1") -> tuple[int, float, int, int]:
+    found = driver.machine.room(user, SEND, driver.now)
+    assert found is not None
+    return found.limit, found.window, found.remaining, found.waiting
+
+
 def test_room_is_what_is_left_of_the_scarcest_budget_at_the_rate_of_the_tightest() -> None:
     day = Budget(30, 10 * WINDOW, "user", name="day")
     driver = Driver(
         Plan("two", {SEND: (Budget(20, WINDOW, "user", name="short"), day)}, {SEND: SEND})
     )
-    assert driver.machine.room("1", SEND, driver.now) == Room(30, 10 * WINDOW, 20, 0)
+    assert room(driver) == (30, 10 * WINDOW, 20, 0)
     for _ in range(20):
         driver.ask()
-    assert driver.machine.room("1", SEND, driver.now) == Room(30, 10 * WINDOW, 0, 0)
+    assert room(driver) == (30, 10 * WINDOW, 0, 0)
     driver.ask()
     driver.ask()
-    assert driver.machine.room("1", SEND, driver.now) == Room(30, 10 * WINDOW, 0, 2)
+    assert room(driver) == (30, 10 * WINDOW, 0, 2)
+    found = driver.machine.room("1", SEND, driver.now)
+    assert found is not None
+    assert found.budget == "short"
 
 
-def test_room_follows_what_the_headers_say() -> None:
+def test_room_follows_what_the_headers_say_and_knows_when_the_window_ends() -> None:
     driver = Driver(user_plan(20))
     driver.known(left=3, limit=15)
-    assert driver.machine.room("1", SEND, driver.now) == Room(15, WINDOW, 3, 0)
+    assert room(driver) == (15, WINDOW, 3, 0)
+    found = driver.machine.room("1", SEND, driver.now)
+    assert found is not None
+    assert found.reset_in == pytest.approx(WINDOW, abs=1.5)
 
 
 def test_room_in_a_budget_of_the_app_is_the_accounts_part_of_it() -> None:
     driver = Driver(app_plan(100))
     for user in "1234":
         driver.ask(user)
-    room = driver.machine.room("1", SEND, driver.now)
-    assert room == Room(25, WINDOW, 24, 0)
+    assert room(driver) == (25, WINDOW, 24, 0)
 
 
 def test_there_is_no_room_to_speak_of_where_no_budget_is_known_and_asking_makes_none() -> None:
     driver = Driver(user_plan(20))
     assert driver.machine.room("1", "nowhere", driver.now) is None
-    assert driver.machine.room("stranger", SEND, driver.now) == Room(20, WINDOW, 20, 0)
+    assert room(driver, "stranger") == (20, WINDOW, 20, 0)
     assert driver.machine.statuses(driver.now) == []

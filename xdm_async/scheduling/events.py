@@ -133,10 +133,13 @@ class Room:
     """What is left for one account on one route: of the scarcest budget, and by the tightest.
 
     ``limit`` per ``window`` seconds is the rate that lasts longest; where the app's accounts share
-    it, one account's part. ``remaining`` could leave now, and ``waiting`` wait already.
+    it, one account's part. ``remaining`` could leave now, and ``waiting`` wait already; ``budget``
+    is the scarcest, and ``reset_in`` the seconds until its window ends, where that is known.
     """
 
     limit: int
     window: float
     remaining: int
     waiting: int
+    budget: str
+    reset_in: float | None

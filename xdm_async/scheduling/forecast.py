@@ -93,19 +93,17 @@ class Forecast:
         if not layout.groups.get(group):
             return None
         flow = self._roster.visitor(user_id, group)
-        tightest: tuple[float, int, float] | None = None
-        remaining: list[int] = []
+        parts: list[tuple[int, float, int, Bucket]] = []
         for index, bucket in enumerate(flow.buckets):
             bucket.turn(now, self._clock)
             shared = 1 if index < flow.own else max(1, len(self._roster.owners))
-            limit = max(1, bucket.limit // shared)
-            remaining.append(max(0, bucket.tokens) // shared)
-            rate = limit / bucket.budget.window
-            if tightest is None or rate < tightest[0]:
-                tightest = (rate, limit, bucket.budget.window)
-        assert tightest is not None
-        _, limit, window = tightest
-        return Room(limit, window, min(limit, *remaining), flow.waiting)
+            limit, left = max(1, bucket.limit // shared), max(0, bucket.tokens) // shared
+            parts.append((limit, bucket.budget.window, left, bucket))
+        limit, window, _, _ = min(parts, key=lambda part: part[0] / part[1])
+        _, _, left, scarcest = min(parts, key=lambda part: part[2])
+        resets_at = self._ends_at(scarcest, now)
+        reset_in = None if resets_at is None else max(0.0, resets_at - now)
+        return Room(limit, window, min(limit, left), flow.waiting, scarcest.budget.name, reset_in)
 
     def statuses(self, now: float, user_id: str | None, trip: float) -> list[BudgetStatus]:
         """Every bucket, or those that one account draws on, as they are at ``now``."""
@@ -133,9 +131,7 @@ class Forecast:
 
     def _status(self, bucket: Bucket, waiting: int, now: float) -> BudgetStatus:
         bucket.turn(now, self._clock)
-        at = outlook.opens_at(bucket, now)
-        if at is None and bucket.state is State.KNOWN:
-            at = self._clock.sure_at(bucket.closes, now)
+        at = self._ends_at(bucket, now)
         kept = 0.0
         if bucket.budget.owner == "app" and any(self._reserve):
             kept = outlook.kept(bucket, max(self._reserve), now, self._clock)
@@ -150,6 +146,13 @@ class Forecast:
             None if at is None else max(0.0, at - now),
             math.ceil(kept),
         )
+
+    def _ends_at(self, bucket: Bucket, now: float) -> float | None:
+        """When its window ends, its next unit comes back, or its hold is over."""
+        at = outlook.opens_at(bucket, now)
+        if at is None and bucket.state is State.KNOWN:
+            at = self._clock.sure_at(bucket.closes, now)
+        return at
 
     def _before(self, flow: Flow, n: int) -> int:
         """How many requests of other accounts the app's tokens go to before its n-th: as many as

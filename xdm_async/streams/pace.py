@@ -39,7 +39,9 @@ class Pace:
 
     - in no span of one window are more than ``capacity + limit * share`` credits spent, and over
       a long time no more than ``limit * share`` in each window;
-    - while the list is lively (`interval` is no more than ``gap``), no wait is longer than ``gap``;
+    - while the list is lively (`interval` is no more than ``gap``), no wait is longer than ``gap``,
+      as long as the share is there: what is left of a window that others have used, or that was
+      lively from its beginning, is spread over the rest of it;
     - one turn from lively to idle costs half of the credits at most, beyond what comes back.
     """
 
@@ -47,6 +49,7 @@ class Pace:
         self._share = share
         self._chance = chance
         self._contested = False
+        self._spread = 0.0
         self._heard = self._apart = False
         self._set(UNKNOWN)
         self._credits = self.capacity
@@ -70,6 +73,11 @@ class Pace:
             self._credits = min(credits, self.capacity) if self._heard else self.capacity
         self._heard = True
         self._contested = allowance.waiting > 0 or 10 * allowance.remaining < allowance.limit
+        # What is no more than the share must do until the window ends, whoever has used the rest.
+        scarce = allowance.remaining <= allowance.limit * self._share
+        self._spread = 0.0
+        if scarce and allowance.reset_in is not None:
+            self._spread = allowance.reset_in / max(1, allowance.remaining)
 
     def credits(self, now: float) -> float:
         """How many there are."""
@@ -108,6 +116,7 @@ class Pace:
         above = 1.0 + self._reserve - credits
         if above > 0:
             wait = max(wait, min(1.0, above) * self.gap, self.wait(now))
+        wait = max(wait, self._spread)
         return max(wait, self.gap) if self._contested else wait
 
 

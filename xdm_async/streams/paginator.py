@@ -232,7 +232,7 @@ class EventStream:
                 if not ahead.cancelled() and ahead.exception() is None:
                     return ahead.result()
             try:
-                return await self._source.fetch(self._walk.token)
+                return await self._page_of(self._walk.token)
             except BadRequest as refused:
                 # A token may be forgotten by the server: there is another way to the same place.
                 if (
@@ -274,6 +274,8 @@ class EventStream:
         self._ahead.add_done_callback(_forget)
 
     async def _page_of(self, token: str | None) -> Page[Event]:
+        if self._pages_read:
+            await self._source.give_way()
         return await self._source.fetch(token)
 
     def _note_gap(self) -> None:

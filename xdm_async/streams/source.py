@@ -29,6 +29,8 @@ class Allowance:
     """Requests that could leave now, were nobody else to send any."""
     waiting: int = 0
     """Requests that wait for this budget."""
+    reset_in: float | None = None
+    """Seconds until what is left is whole again; None where that is not known."""
 
     @property
     def comfortable(self) -> bool:
@@ -38,6 +40,14 @@ class Allowance:
 
 def _unknown() -> None:
     return None
+
+
+async def _at_once() -> None:
+    return None
+
+
+def _unnoticed(share: float) -> Callable[[], None]:
+    return _unknown
 
 
 @attrs.frozen
@@ -53,6 +63,10 @@ class Source:
     """Finds out whose account it is, where that is not known yet."""
     allowance: Callable[[], Allowance | None] = _unknown
     """What is left of its budget; None where no budget is known."""
+    give_way: Callable[[], Awaitable[None]] = _at_once
+    """Waits, before a further page, where a watch of the same account is to keep its share."""
+    watching: Callable[[float], Callable[[], None]] = _unnoticed
+    """Says that a watch with this share begins; gives back what says that it has ended."""
     now: Callable[[], datetime] = wall_time
     """The time on the server as far as it is known, for what is said of the 30 days."""
     server_time: Callable[[], float | None] = _unknown

@@ -98,6 +98,9 @@ class Watch:
         _check_share(share)
         _check_callback(on_error)
         self._many = many
+        self._share = share
+        self._ending: dict[int, Callable[[], None]] = {}
+        """What says that an account is watched no more."""
         self._clock = clock or SystemClock()
         self._chance = chance or Random()
         self._on_error = on_error
@@ -202,6 +205,9 @@ class Watch:
         """Close: polls are cancelled, and what is finished is saved; the event in hand is not."""
         self._closed = True
         self._tell()
+        for end in self._ending.values():
+            end()
+        self._ending = {}
         runner, self._runner = self._runner, None
         if runner is not None:
             runner.cancel()
@@ -293,6 +299,8 @@ class Watch:
         try:
             await watched.identify()
             self._claim(watched)
+            if id(watched) not in self._ending:
+                self._ending[id(watched)] = watched.source.watching(self._share)
             wait = await watched.look()
         except asyncio.CancelledError:
             task = asyncio.current_task()
@@ -334,6 +342,8 @@ class Watch:
 
     def _drop(self, watched: Watched, error: Exception) -> None:
         self._left -= 1
+        if (end := self._ending.pop(id(watched), None)) is not None:
+            end()
         if self._on_error is None:
             error.add_note(
                 f"account {watched.user_id or '(not yet identified)'} is watched no more"
