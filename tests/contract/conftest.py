@@ -1,43 +1,31 @@
 """The two files, whatever passes between a client and the emulator, and a world to ask about."""
 
-import os
 from collections.abc import Mapping
 from functools import cache
-from pathlib import Path
 from typing import Any
 
 import attrs
 import pytest
 
+from tests import descriptions
 from xdm_async.emulator.service import Answer, Service
 
 from .openapi import OpenApi
 from .quirks import CLASSIC, CURRENT
 
-FILES = {
-    "classic": ("x-dm-openapi-2.166.json", CLASSIC),
-    "current": ("x-dm-openapi.json", CURRENT),
-}
-FOLDER = Path(
-    os.environ.get("XDM_OPENAPI") or Path(__file__).parents[2].parent / "shared" / "openapi"
-)
+FILES = {"classic": (descriptions.CLASSIC, CLASSIC), "current": (descriptions.CURRENT, CURRENT)}
 
 
 @cache
 def read(naming: str) -> OpenApi:
     name, quirks = FILES[naming]
-    return OpenApi(FOLDER / name, quirks)
+    return OpenApi(descriptions.FOLDER / name, quirks)
 
 
 @pytest.fixture(scope="session")
 def files() -> Mapping[str, OpenApi]:
     """X's own descriptions of both generations; without them there is nothing to hold against."""
-    missing = [name for name, _ in FILES.values() if not (FOLDER / name).is_file()]
-    if missing:
-        what = f"X's OpenAPI files are not here: {FOLDER} has no {' and no '.join(missing)}"
-        if os.environ.get("XDM_CONTRACT") == "required":
-            pytest.fail(what, pytrace=False)
-        pytest.skip(what)
+    descriptions.needed()
     return {naming: read(naming) for naming in FILES}
 
 

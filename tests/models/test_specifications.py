@@ -2,26 +2,25 @@
 
 import json
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any, get_args, get_origin, get_type_hints
 
 import attrs
 import pytest
 
+from tests.descriptions import CLASSIC, CURRENT, FOLDER, needed
 from xdm_async.models import Includes, Media, MessageCreate, Meta, PollOption, UrlImage
 from xdm_async.models.base import Model
 from xdm_async.models.entities import Entities
 from xdm_async.models.included import PlaceGeo
 from xdm_async.wire.fields import keys_of
 
-FOLDER = Path(__file__).parents[3] / "shared" / "openapi"
-GENERATIONS = ("x-dm-openapi-2.166.json", "x-dm-openapi.json")
-LISTS = {
-    "x-dm-openapi-2.166.json": "Get2DmEventsResponse",
-    "x-dm-openapi.json": "GetDirectMessagesEventsResponse",
-}
+LISTS = {CLASSIC: "Get2DmEventsResponse", CURRENT: "GetDirectMessagesEventsResponse"}
+GENERATIONS = tuple(LISTS)
 
-pytestmark = pytest.mark.skipif(not FOLDER.is_dir(), reason=f"there is no {FOLDER}")
+
+@pytest.fixture(autouse=True)
+def _descriptions() -> None:
+    needed()
 
 
 class Specification:
