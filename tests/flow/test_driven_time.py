@@ -57,8 +57,15 @@ def test_a_day_of_sends_is_never_refused_and_uses_every_unit(
         pytest.param(True, id="day headers", marks=pytest.mark.slow),
     ],
 )
-@pytest.mark.parametrize("table", [DOCUMENTED, DOCS_2026], ids=["documented", "docs 2026"])
-@pytest.mark.parametrize("plan", [plans.DEFAULT, plans.PAY_PER_USE], ids=lambda p: p.name)
+@pytest.mark.parametrize(
+    ("plan", "table"),
+    [
+        pytest.param(plans.DEFAULT, DOCUMENTED, id="default-documented"),
+        pytest.param(plans.DEFAULT, DOCS_2026, id="default-docs 2026", marks=pytest.mark.slow),
+        pytest.param(plans.PAY_PER_USE, DOCUMENTED, id="pay-per-use-documented"),
+        pytest.param(plans.PAY_PER_USE, DOCS_2026, id="pay-per-use-docs 2026"),
+    ],
+)
 def test_any_plan_gets_everything_through_either_table(
     monkeypatch: pytest.MonkeyPatch, plan: Plan, table: object, day_headers: bool
 ) -> None:

@@ -11,7 +11,7 @@ from xdm_async.emulator import Emulator
 
 from .test_driven_time import make_app
 
-PAGES = 400
+PAGES = 320
 """More than a window of reads allows."""
 
 
@@ -32,14 +32,14 @@ def test_a_watch_sees_what_is_new_while_a_whole_history_is_read(monkeypatch) -> 
                 delays: list[float] = []
 
                 async def talk() -> None:
-                    for _ in range(80):
+                    for _ in range(60):
                         await asyncio.sleep(17.0)
                         x.deliver(ben, ann, str(server_clock()))
 
                 async def watch() -> None:
                     async for event in events:
                         delays.append(server_clock() - float(event.text))
-                        if len(delays) == 80:
+                        if len(delays) == 60:
                             return
 
                 async with account.watch() as events, asyncio.TaskGroup() as group:

@@ -245,7 +245,7 @@ def check_that_nothing_is_refused(
         assert len(run.done) == users * each
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(CONDITIONS)
 def test_whatever_happens_nothing_is_refused_and_everything_arrives(
     conditions: dict[str, Any],

@@ -380,7 +380,7 @@ def places(value, path=()):
 PLACES = [path for path in places(PAGE) if path]
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=120, deadline=None)
 @given(st.lists(st.tuples(st.sampled_from(PLACES), ANYTHING), min_size=1, max_size=4))
 def test_whatever_is_put_into_a_page_it_stays_a_page(changes):
     body = copy.deepcopy(PAGE)
@@ -396,7 +396,7 @@ def test_whatever_is_put_into_a_page_it_stays_a_page(changes):
     json.dumps(page.as_json())
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(
     ANYTHING | st.dictionaries(st.sampled_from(["data", "includes", "meta", "errors"]), ANYTHING)
 )
