@@ -123,6 +123,7 @@ async def test_a_demo_that_is_stopped_gives_the_terminal_back(start: Start) -> N
     assert b"Traceback" not in screen
 
 
+@pytest.mark.slow
 async def test_who_reads_no_further_ends_a_demo_without_a_word(start: Start) -> None:
     reader, writer = os.pipe()
     os.close(reader)

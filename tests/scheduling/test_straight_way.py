@@ -132,7 +132,7 @@ def check_that_both_ways_come_to_the_same(conditions: dict[str, Any], reserve: b
 QUICK = {"trips": st.sampled_from([(0.0, 0.001), (0.05, 0.3)])}
 
 
-@settings(max_examples=60)
+@settings(max_examples=40)
 @given(CONDITIONS, st.fixed_dictionaries(QUICK), st.booleans())
 def test_under_any_conditions_both_ways_come_to_the_same(
     conditions: dict[str, Any], quick: dict[str, Any], reserve: bool
@@ -153,7 +153,7 @@ ROOMY = {
 }
 
 
-@settings(max_examples=60)
+@settings(max_examples=40)
 @given(CONDITIONS, st.fixed_dictionaries(ROOMY | QUICK), st.booleans())
 def test_where_there_is_room_both_ways_come_to_the_same(
     conditions: dict[str, Any], roomy: dict[str, Any], reserve: bool

@@ -53,6 +53,7 @@ def test_a_day_of_1000_accounts_is_sent_whole_and_never_refused(arrival: Arrival
     assert (app.owner, app.used, app.possible) == ("app", 15_000, 15_000)
 
 
+@pytest.mark.slow
 def test_of_more_than_the_app_allows_each_account_gets_the_same() -> None:
     result = result_of(accounts=100, messages=160)
 

@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from xdm_async.endpoints.conversations import SEND
@@ -237,6 +237,7 @@ PROBLEM = st.dictionaries(
 )
 
 
+@settings(max_examples=60)
 @given(st.integers(300, 599), PROBLEM | ANYTHING)
 def test_whatever_the_body_holds_an_error_comes_of_it(status, body):
     response = answered(status, json.dumps(body).encode())
