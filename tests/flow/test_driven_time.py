@@ -10,6 +10,9 @@ from xdm_async.budgets.budget import Plan
 from xdm_async.emulator import DOCS_2026, DOCUMENTED, Emulator
 
 
+SLOW = pytest.mark.slow
+
+
 def make_app(x: Emulator, monkeypatch: pytest.MonkeyPatch, plan: Plan = plans.DEFAULT) -> App:
     monkeypatch.setattr("xdm_async.app.SystemClock", DrivenClock)
     monkeypatch.setattr(
@@ -61,9 +64,9 @@ def test_a_day_of_sends_is_never_refused_and_uses_every_unit(
     ("plan", "table"),
     [
         pytest.param(plans.DEFAULT, DOCUMENTED, id="default-documented"),
-        pytest.param(plans.DEFAULT, DOCS_2026, id="default-docs 2026", marks=pytest.mark.slow),
+        pytest.param(plans.DEFAULT, DOCS_2026, id="default-docs 2026", marks=SLOW),
         pytest.param(plans.PAY_PER_USE, DOCUMENTED, id="pay-per-use-documented"),
-        pytest.param(plans.PAY_PER_USE, DOCS_2026, id="pay-per-use-docs 2026"),
+        pytest.param(plans.PAY_PER_USE, DOCS_2026, id="pay-per-use-docs 2026", marks=SLOW),
     ],
 )
 def test_any_plan_gets_everything_through_either_table(

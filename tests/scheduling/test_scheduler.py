@@ -306,6 +306,7 @@ def test_a_refusal_is_not_logged_above_debug_and_a_long_wait_once(
     assert [r.levelname for r in caplog.records] == ["WARNING"]
 
 
+@pytest.mark.slow
 def test_ten_thousand_waiting_sends_cost_less_than_two_kib_each_above_a_bare_task() -> None:
     from xdm_async.account import Account
     from xdm_async.auth.credentials import OAuth2
