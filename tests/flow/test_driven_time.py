@@ -9,7 +9,6 @@ from xdm_async import App, OAuth1, OAuth2, plans
 from xdm_async.budgets.budget import Plan
 from xdm_async.emulator import DOCS_2026, DOCUMENTED, Emulator
 
-
 SLOW = pytest.mark.slow
 
 
