@@ -59,6 +59,8 @@ class Finding(Enum):
     """The server counts this route in a window of its own."""
     SHARED = 2
     """Someone else draws on this budget: perhaps a route that the plan counts apart."""
+    SLIDES = 3
+    """One route named two ends of one open window: two routes that do so prove nothing."""
 
 
 class Bucket:
@@ -137,7 +139,8 @@ class Bucket:
         self._limit_sent = -INFINITY
         self._unreflected: list[float] | None = None
         self.cells: Cells | None = None
-        self._apart: dict[str, tuple[float, float]] | None = None
+        self._apart: dict[str, tuple[float, float, float]] | None = None
+        """Of a route that named another end: the first, the latest, and the date of that."""
         self._opened = INFINITY
         """When a window that no report shows must have opened: with our first request, or with
         the one that ended the last hold."""
@@ -443,18 +446,21 @@ class Bucket:
     ) -> Finding:
         """Two resets are open at once: the window slides, or this route is counted apart.
 
-        A fixed window of another route still names the same reset seconds later; a sliding one
-        has moved. Until that is clear the larger count and the later end stand for both.
+        A fixed window of another route still names the very same reset seconds later; a sliding
+        one has moved. Until that is clear the larger count and the later end stand for both.
         """
         self._reflect(gone, sent, received)
         self.closes = max(self.closes, reset)
         self._extend(received)
         if self._apart is None:
             self._apart = {}
-        first_reset, first_date = self._apart.setdefault(route, (reset, date))
-        if route == self._named_by or abs(first_reset - reset) > 1.0:
+        first, latest, since = self._apart.setdefault(route, (reset, reset, date))
+        if route == self._named_by or abs(first - reset) > 1.0:
             self._slide(received)
-        elif abs(date - first_date) > SAME:
+            return Finding.SLIDES
+        if reset != latest:  # perhaps it creeps, perhaps the server rounds as it likes
+            self._apart[route] = (first, reset, date)
+        elif abs(date - since) > SAME:
             return Finding.APART
         return Finding.NOTHING
 
@@ -590,8 +596,17 @@ class Bucket:
 
     # What turned out to be one budget
 
-    def absorb(self, other: Bucket) -> None:
+    def absorb(self, other: Bucket, now: float) -> None:
         """``other`` is this same budget of the server's: count for both from now on."""
+        if self._slides or other._slides:
+            self._slide(now)
+            other._slide(now)
+        elif other._state is State.KNOWN and self._state is not State.KNOWN:
+            self._state, self.reset, self.closes = State.KNOWN, other.reset, other.closes
+            self._named_by = other._named_by
+            if self.cells is not None:
+                self._unreflected = [self.cells.last_at] * self.rolling
+                self.cells = None
         other.merged, other.sure, other.plain = self, -INFINITY, 0
         self.pending += other.pending
         self.mine += other.mine

@@ -153,7 +153,10 @@ class Answers:
     def _find(self, finding: Finding, bucket: Bucket, report: Report, event: Settle) -> None:
         """A report contradicts the plan: follow it."""
         if finding is Finding.SHARED:
-            self._roster.join(event.ticket, bucket)
+            self._roster.join(event.ticket, bucket, event.received)
+            return
+        if finding is Finding.SLIDES:
+            self._roster.reunite(bucket, event.received)
             return
         own = self._roster.split(event.ticket.route, bucket)
         if own is not None:

@@ -21,8 +21,13 @@ class Layout:
     def __init__(self, plan: Plan) -> None:
         self.groups: dict[str, tuple[Budget, ...]] = dict(plan.groups)
         self.routes: dict[str, str] = dict(plan.routes)
-        self.apart: set[str] = set()
-        """Groups of routes that the server proved to count apart: nothing joins them again."""
+        self.apart: dict[str, str] = {}
+        """Groups of routes that the server proved to count apart -> the group each was of: nothing
+        joins them again, but that the proof was none."""
+        self._whole: dict[str, str] = {}
+        """Budgets of routes counted apart -> the budget that each was split from."""
+        self.sliding: set[str] = set()
+        """Budgets whose windows turned out to slide: two ends at a time are no proof for them."""
 
     def group_of(self, route: str) -> str:
         """The group that a route draws on; a route no plan names is a group of its own."""
@@ -39,8 +44,22 @@ class Layout:
         name = f"{group}/{route}"
         self.groups[name] = tuple(own if b == budget else b for b in self.groups[group])
         self.routes[route] = name
-        self.apart.add(name)
+        self.apart[name] = group
+        self._whole[own.name] = budget.name
         return own
+
+    def slides(self, budget: Budget) -> list[tuple[str, str]]:
+        """A budget's windows slide: the groups that were wrongly split off -> (of what, what)."""
+        whole = self._whole.get(budget.name, budget.name)
+        self.sliding.add(whole)
+        found = [
+            (parent, group)
+            for group, parent in self.apart.items()
+            if any(self._whole.get(b.name) == whole for b in self.groups[group])
+        ]
+        for _, group in found:
+            del self.apart[group]
+        return found
 
     def like(self, group: str) -> list[str]:
         """The other groups that could be one with this: budgets of the same shape, not apart."""
@@ -71,6 +90,9 @@ class Layout:
                 ) and twin.name != budget.name:
                     becomes[budget.name] = twin
                     break
+        for part, whole in self._whole.items():
+            if whole in becomes:
+                self._whole[part] = becomes[whole].name
         for name, members in self.groups.items():
             self.groups[name] = tuple(becomes.get(b.name, b) for b in members)
         return becomes

@@ -96,7 +96,10 @@ class Roster:
     def split(self, route: str, bucket: Bucket) -> Budget | None:
         """The server counts ``route`` apart in ``bucket``: the budget that it has from now on."""
         old = self.layout.group_of(route)
-        if bucket.budget not in self.layout.groups[old]:
+        if (
+            bucket.budget not in self.layout.groups[old]
+            or bucket.budget.name in self.layout.sliding
+        ):
             return None
         own = self.layout.split(route, bucket.budget)
         for owner in list(self.owners.values()):
@@ -115,7 +118,12 @@ class Roster:
         )
         return own
 
-    def join(self, ticket: Ticket, bucket: Bucket) -> None:
+    def reunite(self, bucket: Bucket, now: float) -> None:
+        """Its windows slide: that two routes named two ends of one was no proof to split them."""
+        for group, other in self.layout.slides(bucket.budget):
+            self._merge(group, other, now)
+
+    def join(self, ticket: Ticket, bucket: Bucket, now: float) -> None:
         """Strangers draw on ``bucket``: another group's, if its limit and reset are the same."""
         group = self.layout.group_of(ticket.route)
         own = self.flow(ticket).owner.buckets()
@@ -132,10 +140,10 @@ class Roster:
                     and twin.reset == bucket.reset
                     and twin.limit == bucket.limit
                 ):
-                    self._merge(other, group)
+                    self._merge(other, group, now)
                     return
 
-    def _merge(self, group: str, other: str) -> None:
+    def _merge(self, group: str, other: str, now: float) -> None:
         becomes = self.layout.join(group, other)
         if not becomes:
             return
@@ -146,7 +154,7 @@ class Roster:
                     continue
                 kept = buckets.get(budget.name)
                 if kept is not None:
-                    kept.absorb(gone)
+                    kept.absorb(gone, now)
                 else:
                     gone.budget = budget
                     buckets[budget.name] = gone
