@@ -20,10 +20,11 @@ The page is as X would serve it for ``Fields.ALL``: 100 messages with 20 partner
 with a link, every twentieth with a photo and every 25th with a shared post; about 45 KB.
 
 *linking* is what resolving costs: ours, less ours with nothing resolved. *GET* is one page over
-HTTP, one request after the other: a page of ``Account.events`` through the whole stack, each of a
-new stream; an aiohttp session as it comes with orjson; and tweepy's AsyncClient as it comes, with a
-session for each request, and once more with a session that it was given to keep. The server is a
-process of its own. All are measured interleaved, round by round; ratios are of the same round. It
+HTTP, one request after the other, of a list of 1,000 events: ``Account.events`` read by its pages
+through the whole stack, and once more with a new stream for each page; an aiohttp session as it
+comes with orjson; and tweepy's AsyncClient as it comes, with a session for each request, and once
+more with a session that it was given to keep. The server is a process of
+its own. All are measured interleaved, round by round; ratios are of the same round. It
 measures and does not judge: the exit status is 0 whatever the numbers are.
 """
 
@@ -33,6 +34,7 @@ import argparse
 import asyncio
 import contextlib
 import gzip
+import itertools
 import json
 import os
 import platform
@@ -41,7 +43,7 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from importlib.metadata import version
 from pathlib import Path
@@ -83,12 +85,14 @@ NEWEST = datetime(2026, 9, 21, 12, tzinfo=UTC)
 # The page
 
 
-def page_body() -> bytes:
+def page_body(number: int = 0) -> bytes:
+    """One of the `EACH` pages of a list, the newest by default."""
     chance = random.Random(0)
     reader, *others = (user(i, chance) for i in range(PARTNERS + 1))
+    chance = random.Random(number)
     events: list[dict[str, Any]] = []
     posts, media = [], []
-    for i in range(EVENTS):
+    for i in range(number * EVENTS, (number + 1) * EVENTS):
         other = others[i % PARTNERS]
         words = " ".join(f"{chance.getrandbits(24):x}" for _ in range(chance.randint(4, 24)))
         sender = other if i % 3 else reader
@@ -108,7 +112,9 @@ def page_body() -> bytes:
             media.append(photo(event["id"], 1_583_157_113_245_011_970 + i))
             event["attachments"] = {"media_keys": [media[-1]["media_key"]]}
         events.append(event)
-    meta = {"result_count": EVENTS, "next_token": "18LAA581J5II7LA00C00ZZZZ"}
+    meta: dict[str, Any] = {"result_count": EVENTS}
+    if number + 1 < EACH:
+        meta["next_token"] = f"18LAA581J5II7LA00C00ZZ{number:02}"
     includes = {"users": [reader, *others], "tweets": posts, "media": media}
     return orjson.dumps({"data": events, "includes": includes, "meta": meta})
 
@@ -378,29 +384,51 @@ def forgetful(response: Response) -> Page[Event]:
 
 async def serve() -> None:
     """Serve the page on a port for each client until standard input ends."""
-    body = gzip.compress(page_body(), mtime=0)
-    head = (
-        "HTTP/1.1 200 OK\r\ncontent-type: application/json; charset=utf-8\r\n"
-        f"content-encoding: gzip\r\ncontent-length: {len(body)}\r\n"
-    )
-    answers = {b"GET": Canned(head.encode(), body)}
-    servers = {name: await listen(answers, Counts()) for name in CLIENTS}
+    pages = []
+    for number in range(EACH):
+        body = gzip.compress(page_body(number), mtime=0)
+        head = (
+            "HTTP/1.1 200 OK\r\ncontent-type: application/json; charset=utf-8\r\n"
+            f"content-encoding: gzip\r\ncontent-length: {len(body)}\r\n"
+        )
+        pages.append(Canned(head.encode(), body))
+    servers = {name: await listen(Listed(pages), Counts()) for name in CLIENTS}
     print(json.dumps({name: url_of(server) for name, server in servers.items()}), flush=True)
     await asyncio.to_thread(sys.stdin.read)
+
+
+class Listed(dict[bytes, Canned]):
+    """Answers every request with the next page of a list, and begins again after the last."""
+
+    def __init__(self, pages: list[Canned]) -> None:
+        super().__init__({b"GET": pages[0]})
+        self._pages = itertools.cycle(pages)
+
+    def __getitem__(self, method: bytes) -> Canned:
+        return next(self._pages)
 
 
 class Ours:
     """The whole of xdm_async."""
 
-    def __init__(self, base: str) -> None:
+    def __init__(self, base: str, *, anew: bool = False) -> None:
+        self._anew = anew
+        self._pages: AsyncIterator[Page[Event]] | None = None
         budgets = [b.name for group in plans.DEFAULT.groups.values() for b in group]
         plan = plans.DEFAULT.override(dict.fromkeys(budgets, UNLIMITED))
         self._app = App(client_id="bench", base_url=base, plan=plan)
         self._account = self._app.account(OAuth2(TOKEN), user_id="2737176053")
 
     async def page(self) -> int:
-        """Read one page of `Account.events`; with a limit, the next is not fetched ahead."""
-        return len((await anext(self._account.events(limit=EVENTS).pages())).data)
+        """Read the next page of `Account.events`, or one of a new stream."""
+        if self._anew:
+            return len((await anext(self._account.events(limit=EVENTS).pages())).data)
+        if self._pages is None:
+            self._pages = self._account.events().pages()
+        page = await anext(self._pages)
+        if page.meta.next_token is None:
+            self._pages = None
+        return len(page.data)
 
     async def close(self) -> None:
         """Close the App."""
@@ -483,6 +511,7 @@ class Tweepy:
 CLASSIC_FIELDS = attrs.asdict(Fields.ALL)
 CLIENTS: dict[str, Callable[[str], Ours | Plain | Tweepy]] = {
     "ours": Ours,
+    "ours, anew": lambda base: Ours(base, anew=True),
     "plain": Plain,
     "tweepy": Tweepy,
     "tweepy, kept": lambda base: Tweepy(base, Redirected),

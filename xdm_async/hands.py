@@ -188,8 +188,9 @@ class Hands:
         """
         max_wait = self.manners.max_wait
         while not self.road.closing.is_set() and self.manners.priority < Priority.INTERACTIVE:
-            room, kept = self._room(route), self.road.watched.kept(self.user_id or "")
-            if not kept or room is None or room.remaining > room.limit * kept:
+            kept = self.road.watched.kept(self.user_id or "")
+            room = self._room(route) if kept else None
+            if room is None or room.remaining > room.limit * kept:
                 return
             wait = room.reset_in
             if wait is None:  # only an answer can tell

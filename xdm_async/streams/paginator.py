@@ -79,6 +79,8 @@ class EventStream:
         self._pages_read = 0
         self._anew_at: Place | None = None
         self._gap: Gap | None = None
+        self._soon: asyncio.Handle | None = None
+        """The next page is fetched ahead when the reader first leaves the loop to others."""
         self._ahead: asyncio.Task[Page[Event]] | None = None
         self._read_by: str | None = None
         self._fetching = False
@@ -129,11 +131,11 @@ class EventStream:
             page = await self._next_page()
             if page is None:
                 raise StopAsyncIteration
-            self._turn_to(page.data)
-            given, self._half = 0, (len(page.data) + 1) // 2
+            self._events, given = page.data, 0
+            self._half = (len(page.data) + 1) // 2
         self._given = given + 1
         if given + 1 == self._half:
-            self._fetch_ahead()
+            self._soon = asyncio.get_running_loop().call_soon(self._fetch_ahead)
         return self._events[given]
 
     async def collect(self) -> list[Event]:
@@ -157,6 +159,8 @@ class EventStream:
 
     async def aclose(self) -> None:
         """Give up a page that is being fetched ahead; there is nothing else to close."""
+        if self._soon is not None:
+            self._soon.cancel()
         if self._ahead is not None:
             self._ahead.cancel()
             await asyncio.wait([self._ahead])
@@ -177,16 +181,10 @@ class EventStream:
     async def _whole_page(self) -> Page[Event] | None:
         page = await self._next_page()
         if page is not None:
-            self._turn_to(page.data)
-            self._given = len(page.data)
+            self._events, self._given = page.data, len(page.data)
             if self._pages_read > 1:  # whoever asks for a second page is on the way through
-                self._fetch_ahead()
+                self._soon = asyncio.get_running_loop().call_soon(self._fetch_ahead)
         return page
-
-    def _turn_to(self, events: tuple[Event, ...]) -> None:
-        """Take up the next page: all of the one before was given."""
-        self._place = self._place.moved(self._events)
-        self._events, self._given = events, 0
 
     async def _next_page(self) -> Page[Event] | None:
         if self._ended:
@@ -196,6 +194,12 @@ class EventStream:
             raise UnreadableAnswer(f"{walk.broken} (page {self._pages_read})")
         if self._fetching:
             raise InvalidRequest("the stream is waiting for a page already: it has one reader")
+        if self._soon is not None:
+            self._soon.cancel()
+            self._soon = None
+        # All of the page before was given: nothing of it is needed while the next one comes.
+        self._place = self._place.moved(self._events)
+        self._events, self._given = (), 0
         self._fetching = True
         try:
             page = await self._fetched()
@@ -237,12 +241,12 @@ class EventStream:
                 # A token may be forgotten by the server: there is another way to the same place.
                 if (
                     not names_parameter(refused, "pagination_token")
-                    or self._anew_at == (place := self._place.moved(self._events))
-                    or not self._walk.begin_anew(place)
+                    or self._anew_at == self._place
+                    or not self._walk.begin_anew(self._place)
                 ):
                     self._anew_at = None  # who goes on after it tries the other way once more
                     raise
-                self._anew_at = place
+                self._anew_at = self._place
                 _log.info("the server no longer takes a pagination_token: reading from the top")
 
     async def _check_whose(self) -> None:

@@ -109,21 +109,29 @@ class _Structs:
         scope: dict[str, Any] = {"Draft": draft_of(cls), "cls": cls, "SaidTwice": SaidTwice}
         scope |= {"NOTHING": NOTHING}
         scope |= {f"{name}_default": default for name, default in layout.defaults.items()}
+        named: dict[str, list[tuple[str, str]]] = {}
+        for name, (source, resolve) in layout.resolved.items():
+            named.setdefault(source, []).append((name, resolve))
         lines = ["model = Draft()"]
         for name, kind in layout.kinds.items():
-            lines += self._fill(name, kind, layout, scope)
-        for name, (source, resolve) in layout.resolved.items():
-            if source not in _PAIRED:
-                lines.append(f"model.{name} = {resolve} if model.{source} else {name}_default")
+            lines += self._fill(name, kind, layout, scope, named.get(name, []))
         lines += ["model.extra = NOTHING", "model.__class__ = cls"]
-        one = ["def build(s, links):", *lines, "return model"]
-        many = ["def build_all(items, links):", "made = []", "for s in items:"]
+        begin = ["people, conversation_ids = links.people, links.conversation_ids"]
+        one = ["def build(s, links):", *begin, *lines, "return model"]
+        many = ["def build_all(items, links):", *begin, "made = []", "for s in items:"]
         many += [f"    {line}" for line in (*lines, "made.append(model)")] + ["return made"]
         exec("\n    ".join(one) + "\n" + "\n    ".join(many), scope)
         return scope["build"], scope["build_all"]
 
-    def _fill(self, name: str, kind: Any, layout: Layout, scope: dict[str, Any]) -> list[str]:
-        """The lines that fill a slot."""
+    def _fill(
+        self,
+        name: str,
+        kind: Any,
+        layout: Layout,
+        scope: dict[str, Any],
+        named: list[tuple[str, str]],
+    ) -> list[str]:
+        """The lines that fill a slot, and those of what it names: slots, and how each resolves."""
         classic, *today = keys_of(name)
         make = self._make(kind, scope)
         if today:
@@ -138,10 +146,19 @@ class _Structs:
             lines = [f"v = s.{classic}"]
         if name in _PAIRED:
             both = f"model.{name}, model.{_PAIRED[name]}"
-            return [*lines, f"{both} = links.people[v] if v is not None else (None, None)"]
+            return [*lines, f"{both} = people[v] if v is not None else (None, None)"]
         there = "v" if layout.defaults[name] == () else "v is not None"
         made = make.format(v="v")
-        return [*lines, f"model.{name} = {made} if {there} else {name}_default"]
+        if not named:
+            return [*lines, f"model.{name} = {made} if {there} else {name}_default"]
+        return [
+            *lines,
+            f"if {there}:",
+            f"    model.{name} = {made}",
+            *(f"    model.{slot} = {resolve}" for slot, resolve in named),
+            "else:",
+            *(f"    model.{slot} = {slot}_default" for slot in (name, *(slot for slot, _ in named))),
+        ]
 
     def _make(self, kind: Any, scope: dict[str, Any]) -> str:
         """How a value of the wire becomes one of this kind, as source."""
@@ -159,9 +176,9 @@ class _Structs:
         if kinds:  # it may also be None
             return self._make(kinds[0], scope)
         if kind is UserId:
-            return "links.people[{v}][0]"
+            return "people[{v}][0]"
         if kind is ConversationId:
-            return "links.conversation_ids[{v}]"
+            return "conversation_ids[{v}]"
         name = kind.__name__
         if issubclass(kind, Model):
             fast = self.of(kind)
