@@ -86,6 +86,38 @@ class AppClosed(NotSent):
     """The `App` was closed while, or before, the request waited for its turn."""
 
 
+class AuthorizationNeeded(NotSent):
+    """An account must be authorized anew: its grant was revoked, has run out, or was never kept.
+
+    ``user_id`` is whose it is, None where that is not known, and ``reason`` why. It is about this
+    one account; others go on.
+    """
+
+    def __init__(self, message: str, *, user_id: str | None = None, reason: str = "") -> None:
+        super().__init__(message)
+        self.user_id = user_id
+        self.reason = reason
+
+
+class RenewalFailed(NotSent):
+    """Tokens could not be had: the token endpoint fails, or does not accept the app's own keys.
+
+    The grant is kept as it was, and the next call tries again. ``user_id`` is whose tokens, None
+    where that is not known.
+    """
+
+    def __init__(self, message: str, *, user_id: str | None = None) -> None:
+        super().__init__(message)
+        self.user_id = user_id
+
+
+class StoreFailed(NotSent):
+    """The store cannot be opened, read or written: permissions, a wrong key, a full disk, …
+
+    Nothing in it was overwritten.
+    """
+
+
 class CheckpointFailed(NotSent):
     """A position could not be saved or loaded: the disk is full, the file is not readable, …
 
