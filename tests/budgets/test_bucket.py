@@ -651,7 +651,7 @@ def test_two_buckets_that_are_one_count_for_both() -> None:
         gone.take(1.0)
     gone.ask(1.0)
     kept.take(1.0)
-    kept.bucket.absorb(gone.bucket)
+    kept.bucket.absorb(gone.bucket, 1.0)
     assert gone.bucket.merged is kept.bucket
     assert kept.counts == (1, 4, 1, 0)
     assert kept.bucket.tokens == 4
@@ -664,8 +664,37 @@ def test_rolling_units_of_the_other_come_along(how) -> None:
     for n in range(3):
         gone.ask(float(n))
     before = kept.bucket.tokens
-    kept.bucket.absorb(gone.bucket)
+    kept.bucket.absorb(gone.bucket, 3.0)
     assert kept.bucket.tokens == before - 3
+
+
+def test_a_window_that_only_the_other_knows_counts_until_it_is_over() -> None:
+    kept, gone = Scene(limit=10), known(limit=10, remaining=4)
+    kept.bucket.absorb(gone.bucket, 1.0)
+    assert kept.bucket.state is State.KNOWN
+    assert kept.bucket.tokens == 4
+    assert kept.ready_at(over()) <= over(), "and no longer"
+    kept.bucket.turn(over(), kept.clock)
+    assert kept.bucket.tokens == 10
+
+
+@pytest.mark.parametrize("which", ["kept", "gone"])
+def test_where_one_of_them_slides_both_count_by_time(which) -> None:
+    scenes = {"kept": known(limit=20, remaining=14), "gone": known(limit=20, remaining=16)}
+    sliding = scenes[which]
+    sliding.settle(
+        sliding.take(60.0), 60.0, limit=20, remaining=13, reset=WINDOW + 60.0, date=EPOCH + 60.0
+    )
+    sliding.settle(
+        sliding.take(70.0), 70.0, limit=20, remaining=12, reset=WINDOW + 70.0, date=EPOCH + 70.0
+    )
+    assert sliding.bucket.state is State.ROLLING
+    kept, gone = scenes["kept"], scenes["gone"]
+    both = kept.bucket.used + gone.bucket.used + kept.bucket.rolling + gone.bucket.rolling
+    kept.bucket.absorb(gone.bucket, 71.0)
+    assert kept.bucket.state is State.ROLLING
+    assert kept.bucket.used == 0
+    assert kept.bucket.tokens == 20 - both
 
 
 # When it may be forgotten

@@ -4,9 +4,12 @@ import pytest
 
 from xdm_async.budgets import plans
 from xdm_async.budgets.budget import Plan
+from xdm_async.scheduling.flows import Ticket
+from xdm_async.scheduling.machine import Machine
 
 from .simulated import Rules, Server, simulate
 from .tables import APART_ROUTES, APART_RULES, READS, SENDS, SHARED_ROUTES, SHARED_RULES
+from .test_never_refused import check_that_nothing_is_refused
 
 DAY = 86_400.0
 
@@ -54,6 +57,54 @@ def test_a_server_that_counts_apart_is_known_to_after_its_first_answers(plan: Pl
 
     assert run.refusals == 0
     assert len(run.done) == 45
+
+
+STEEP = {"limit": 7, "day_limit": 10, "app_limit": 23, "users": 3, "each": 28, "seed": 30_576}
+BROAD = {
+    "limit": 8,
+    "day_limit": 60,
+    "app_limit": 97,
+    "users": 1,
+    "each": 39,
+    "seed": 1_847_203_479,
+}
+
+
+@pytest.mark.parametrize(
+    ("found", "rounding", "day_headers"),
+    [(STEEP, "floor", False), (BROAD, "round", True)],
+    ids=["two ends a second apart", "refused before it was seen to slide"],
+)
+def test_a_server_that_slides_is_not_taken_for_one_that_counts_apart(
+    found: dict[str, int], rounding: str, day_headers: bool
+) -> None:
+    """Found by chance: round trips of most of a window make two ends look like two windows."""
+    check_that_nothing_is_refused(
+        window=12.0,
+        spread=0.0,
+        trips=(0.2, 8.0),
+        kind="gcra",
+        rounding=rounding,
+        day_headers=day_headers,
+        headerless=0.0,
+        lost=0.0,
+        cancelled=0.0,
+        **found,
+    )
+
+
+def test_routes_that_were_split_are_one_again_once_their_windows_slide() -> None:
+    machine = Machine(plans.DEFAULT, reserve={})
+    bucket = machine.roster.flow(Ticket("u0", SENDS[0])).buckets[0]
+    own = machine.roster.split(SENDS[1], bucket)
+    assert own is not None
+    apart = machine.roster.flow(Ticket("u0", SENDS[1])).buckets[0]
+    assert apart is not bucket
+
+    machine.roster.reunite(apart, 0.0)
+
+    assert machine.roster.flow(Ticket("u0", SENDS[1])).buckets[0] is bucket
+    assert machine.roster.split(SENDS[1], bucket) is None, "two ends prove nothing any more"
 
 
 def test_routes_found_to_share_a_budget_are_never_refused_from_then_on() -> None:
