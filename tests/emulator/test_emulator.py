@@ -84,6 +84,8 @@ async def test_what_happened_is_counted(ask, x, ann, bob):
         "messages_stored": 3,
         "sent": 1,
         "cookies_received": 0,
+        "refreshes": 0,
+        "refresh_failures": 0,
     }
     assert [event.text for event in x.events_of(bob)] == [
         "hello",

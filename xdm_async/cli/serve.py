@@ -9,10 +9,10 @@ from __future__ import annotations
 import asyncio
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import TextIO
 
-from ..emulator import Emulator, describe
+from ..emulator import CALLBACKS, Emulator, describe
 from .failing import output_said
 
 SHOWN = 5
@@ -40,10 +40,22 @@ def parse_limits(words: Iterable[str]) -> dict[str, list[list[object]]]:
 
 
 def build(
-    limits: Iterable[str], *, port: int, users: int, seed: int, day_headers: bool
+    limits: Iterable[str],
+    *,
+    port: int,
+    users: int,
+    seed: int,
+    day_headers: bool,
+    callbacks: Collection[str] = CALLBACKS,
 ) -> Emulator:
-    """Make an emulator with its users, not serving yet; `ValueError` where a limit cannot be."""
-    x = Emulator(parse_limits(limits), port=port, seed=seed, day_headers=day_headers)
+    """Make an emulator with its users, not serving yet.
+
+    Raises:
+        ValueError: a limit cannot be. So may a callback; `check_callbacks` tells beforehand.
+    """
+    x = Emulator(
+        parse_limits(limits), port=port, seed=seed, day_headers=day_headers, callbacks=callbacks
+    )
     for _ in range(users):
         x.add_user()
     return x

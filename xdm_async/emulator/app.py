@@ -14,19 +14,34 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Collection, Iterable
 from types import TracebackType
-from typing import Any, NamedTuple, Self
+from typing import Any, Final, NamedTuple, Self
 
 import attrs
 
-from .authentication import ALL_SCOPES, FULL_ACCESS, TOKEN_LIFE, Authentication
+from .authentication import ALL_SCOPES, FULL_ACCESS, Authentication
+from .consent import check_callbacks
+from .faults import Faults
+from .login import Login
 from .media import MediaDescription
 from .objects import Conversation, Event, Post, Reference, User
-from .service import Service
+from .service import NAMES, Service
 from .serving import DateZone, HttpServer
 from .snowflake import EPOCH_MS
-from .switches import Lag, Names, PastNewest, RateLimitBody, Switches
+from .switches import (
+    REFRESH_TOKEN_LIFE,
+    TOKEN_LIFE,
+    ClientType,
+    Lag,
+    Names,
+    PastNewest,
+    RateLimitBody,
+    Switches,
+)
 from .windows import Limits, RateLimits, ResetRounding, WindowKind, WindowRecord
 from .world import World
+
+CALLBACKS: Final = ("http://127.0.0.1:8347/callback",)
+"""The one callback the App has registered, unless an emulator is told others."""
 
 
 class Stored(NamedTuple):
@@ -51,6 +66,7 @@ class Stats:
     """What the server has counted so far; `attrs.asdict` of it is plain JSON."""
 
     requests: int
+    """Those that were answered; what a fault left unanswered counts by endpoint only."""
     requests_by_endpoint: dict[str, int]
     requests_by_status: dict[int, int]
     refused_429: int
@@ -61,10 +77,17 @@ class Stats:
     """Messages stored by a request, as opposed to `deliver` and the like."""
     cookies_received: int
     """Requests that brought a cookie back: a client of the API keeps none."""
+    refreshes: int
+    """Refresh tokens that were turned into a new pair."""
+    refresh_failures: int
+    """Refreshes that were refused, whatever was wrong with them."""
 
 
 class Emulator:
     """A local X. All arguments but `limits` are by name; `Switches` says what they choose.
+
+    `callbacks` are the addresses that are registered for its one App: a login ends at one of
+    these, written exactly so. `faults` lets requests fail on demand.
 
     Always true: nothing it prints, by repr or log, holds a token or a secret.
     """
@@ -93,6 +116,11 @@ class Emulator:
         past_newest: PastNewest = "empty",
         token_life: float | None = None,
         short_pages: float = 0.0,
+        callbacks: Collection[str] = CALLBACKS,
+        client_type: ClientType = "either",
+        access_token_life: float = TOKEN_LIFE,
+        refresh_token_life: float = REFRESH_TOKEN_LIFE,
+        reuse_revokes_grant: bool = False,
     ) -> None:
         self.clock = time.time if clock is None else clock
         if self.clock() * 1000 < EPOCH_MS + 86_400_000:
@@ -111,6 +139,10 @@ class Emulator:
             past_newest=past_newest,
             token_life=token_life,
             short_pages=short_pages,
+            client_type=client_type,
+            access_token_life=access_token_life,
+            refresh_token_life=refresh_token_life,
+            reuse_revokes_grant=reuse_revokes_grant,
         )
         self.limits = RateLimits(
             limits,
@@ -120,8 +152,25 @@ class Emulator:
             day_headers=day_headers,
         )
         self.world = World(seed)
-        self._authentication = Authentication(seed)
-        self._service = Service(self.world, self._authentication, self.limits, self._switches, seed)
+        self._authentication = Authentication(seed, self._switches)
+        self.callbacks = check_callbacks(callbacks)
+        self._login = Login(
+            self._authentication,
+            self.callbacks,
+            client_type,
+            lambda: [self._user(user) for user in self.users],
+        )
+        self.faults = Faults(NAMES, seed)
+        """What is to go wrong: `add` a fault, `clear` them, and see how many `struck`."""
+        self._service = Service(
+            self.world,
+            self._authentication,
+            self._login,
+            self.faults,
+            self.limits,
+            self._switches,
+            seed,
+        )
         self._server = HttpServer(self._service, self.clock, date_zone=date_zone, seed=seed)
         self._delivered = 0
         self.users: list[EmulatedUser] = []
@@ -190,10 +239,25 @@ class Emulator:
         user: EmulatedUser | str,
         *,
         scopes: Collection[str] = ALL_SCOPES,
-        expires_in: float = TOKEN_LIFE,
+        expires_in: float | None = None,
     ) -> dict[str, Any]:
-        """One more OAuth 2.0 token for a user, beside those there are."""
+        """One more OAuth 2.0 token for a user, beside those there are, and a grant of its own.
+
+        `expires_in` is for this one; what it is refreshed to lives as long as others.
+        """
         return self._authentication.issue_oauth2(self._user(user), self.clock(), scopes, expires_in)
+
+    def revoke(self, user: EmulatedUser | str) -> None:
+        """End all that a user has allowed, as if the user had removed the App: no token is left."""
+        self._authentication.forget(self._user(user))
+
+    def expire(self, user: EmulatedUser | str) -> None:
+        """Let a user's OAuth 2.0 access tokens be expired by now; they can be refreshed."""
+        self._authentication.grants.expire(self._user(user), self.clock())
+
+    def refreshes_of(self, user: EmulatedUser | str) -> int:
+        """How often this user's grants were refreshed."""
+        return self._authentication.grants.refreshes[self._user(user).id]
 
     # What happens without a request
 
@@ -258,6 +322,7 @@ class Emulator:
         gone = self._user(user)
         self.world.forget_user(gone)
         self._authentication.forget(gone)
+        self._login.forget(gone)
         self.users[:] = [known for known in self.users if known.id != gone.id]
 
     # Posts
@@ -295,7 +360,7 @@ class Emulator:
     @property
     def stats(self) -> Stats:
         """What was counted so far."""
-        service = self._service
+        service, grants = self._service, self._authentication.grants
         return Stats(
             requests=sum(service.requests_by_status.values()),
             requests_by_endpoint=dict(service.requests_by_endpoint),
@@ -305,6 +370,8 @@ class Emulator:
             messages_stored=self.world.messages_stored,
             sent=self.world.messages_stored - self._delivered,
             cookies_received=self._server.cookies_received,
+            refreshes=grants.refreshes.total(),
+            refresh_failures=grants.refresh_failures,
         )
 
     def windows(self, budget: str | None = None) -> list[WindowRecord]:

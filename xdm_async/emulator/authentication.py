@@ -2,21 +2,21 @@
 
 It keeps the keys of the one App, gives out tokens, and turns the Authorization header of a
 request into a `Caller` or a refusal. How tokens are asked for over HTTP (login, refresh,
-revocation) is another matter and not decided here; how a signature is computed is left to
-`signatures`.
+revocation) is left to `login`, how long the grants of OAuth 2.0 last to `grants`, and how a
+signature is computed to `signatures`.
 """
 
 from __future__ import annotations
 
-import base64
-import random
-import string
-from collections import deque
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 from typing import Any, Final
 
 import attrs
 
+from .asked import Asked
+from .grants import Grants
+from .mint import Mint
+from .nonces import Nonces, near
 from .objects import User
 from .problems import (
     Problem,
@@ -27,6 +27,7 @@ from .problems import (
     unauthorized,
 )
 from .signatures import FORM, Signed, bases_of, read_signed
+from .switches import Switches
 
 FULL_ACCESS: Final = "read-write-directmessages"
 ALL_SCOPES: Final = (
@@ -37,13 +38,6 @@ ALL_SCOPES: Final = (
     "media.write",
     "offline.access",
 )
-TOKEN_LIFE: Final = 7_200
-"""Seconds an OAuth 2.0 access token lives."""
-
-CLOCK_TOLERANCE: Final = 300
-"""Seconds an OAuth 1.0a timestamp may be off."""
-
-_ALPHABET: Final = string.ascii_letters + string.digits
 
 
 @attrs.frozen
@@ -66,12 +60,6 @@ class Unauthenticated(Exception):
 
 
 @attrs.frozen
-class _Bearer:
-    caller: Caller
-    expires_at: float
-
-
-@attrs.frozen
 class _Pair:
     caller: Caller
     secret: str = attrs.field(repr=False)
@@ -83,25 +71,23 @@ class Authentication:
     Always true: a signature is accepted once. Nothing here prints a secret.
     """
 
-    def __init__(self, seed: int) -> None:
-        self._rng = random.Random(f"credentials {seed}")
+    def __init__(self, seed: int, switches: Switches | None = None) -> None:
+        self.mint = Mint(seed)
         self.app = {
-            "client_id": self._made_of(34),
-            "client_secret": self._made_of(50),
-            "consumer_key": self._made_of(25),
-            "consumer_secret": self._made_of(50),
+            "client_id": self.mint.made_of(34),
+            "client_secret": self.mint.made_of(50),
+            "consumer_key": self.mint.made_of(25),
+            "consumer_secret": self.mint.made_of(50),
         }
-        self.app_only_token = f"{'A' * 21}{self._made_of(40)}%2F{self._made_of(30)}%3D"
-        self._bearers: dict[str, _Bearer] = {
-            self.app_only_token: _Bearer(Caller(None), float("inf")),
-        }
+        self.app_only_token = f"{'A' * 21}{self.mint.made_of(40)}%2F{self.mint.made_of(30)}%3D"
+        self.grants = Grants(self.mint, switches or Switches())
+        self.nonces = Nonces()
+        self._itself = Caller(None)
         self._pairs: dict[str, _Pair] = {}
-        self._nonces: set[tuple[str, str, str]] = set()
-        self._nonce_ages: deque[tuple[float, tuple[str, str, str]]] = deque()
 
     def issue_oauth1(self, user: User, access_level: str = FULL_ACCESS) -> dict[str, str]:
         """A new OAuth 1.0a token, of the form `<user id>-<random>`."""
-        token, secret = f"{user.id}-{self._made_of(40)}", self._made_of(45)
+        token, secret = f"{user.id}-{self.mint.made_of(40)}", self.mint.made_of(45)
         self._pairs[token] = _Pair(Caller(user, access_level=access_level), secret)
         return {"token": token, "token_secret": secret}
 
@@ -110,99 +96,73 @@ class Authentication:
         user: User,
         now: float,
         scopes: Collection[str] = ALL_SCOPES,
-        expires_in: float = TOKEN_LIFE,
+        expires_in: float | None = None,
     ) -> dict[str, Any]:
         """A new OAuth 2.0 access token; a refresh token only with `offline.access`."""
-        access_token = self._opaque(now, "at")
-        expires_at = now + expires_in
-        self._bearers[access_token] = _Bearer(Caller(user, frozenset(scopes)), expires_at)
+        issued = self.grants.issue(user, now, scopes, expires_in)
         return {
-            "access_token": access_token,
-            "refresh_token": self._opaque(now, "rt") if "offline.access" in scopes else None,
-            "expires_at": expires_at,
+            "access_token": issued.access_token,
+            "refresh_token": issued.refresh_token,
+            "expires_at": issued.expires_at,
             "scopes": list(scopes),
         }
 
     def forget(self, user: User) -> None:
         """Every token of a user is as unknown as if nobody had been given it."""
-        for tokens in (self._bearers, self._pairs):
-            for token in [token for token, known in tokens.items() if known.caller.user is user]:
-                del tokens[token]
+        self.grants.end_all(user)
+        for token in [token for token, pair in self._pairs.items() if pair.caller.user is user]:
+            del self._pairs[token]
 
-    def identify(
-        self,
-        method: str,
-        path: str,
-        query: str,
-        headers: Mapping[str, str],
-        body: bytes,
-        now: float,
-    ) -> Caller:
+    def invalidate(self, asked: Asked) -> str:
+        """Take back the OAuth 1.0a token that signed this; raises `Unauthenticated`."""
+        signed = _read(asked)
+        self._signer(signed, asked)
+        del self._pairs[signed.token]
+        return signed.token
+
+    def identify(self, asked: Asked) -> Caller:
         """Who sent this request; raises `Unauthenticated`."""
-        authorization = headers.get("Authorization")
+        authorization = asked.headers.get("Authorization")
         if authorization is None:
             raise Unauthenticated(unauthorized())
         scheme, _, credentials = authorization.partition(" ")
-        match scheme.lower():
-            case "bearer":
-                return self._bearer(credentials.strip(), now)
-            case "oauth":
-                form = body if headers.get("Content-Type", "").startswith(FORM) else b""
-                text = form.decode("utf-8", "replace")
-                signed = read_signed(method, path, query, authorization, text)
-                if signed is None:
-                    raise Unauthenticated(bad_authentication())
-                return self._signer(signed, headers.get("Host", ""), now)
-            case _:
-                raise Unauthenticated(bad_authentication())
+        if scheme.lower() == "bearer":
+            return self._bearer(credentials.strip(), asked.now)
+        return self._signer(_read(asked), asked)
 
     def _bearer(self, token: str, now: float) -> Caller:
-        bearer = self._bearers.get(token)
+        bearer = self.grants.bearer(token)
         if bearer is None:
+            if token == self.app_only_token:
+                return self._itself
             raise Unauthenticated(unauthorized())
         if now >= bearer.expires_at:
-            raise Unauthenticated(unauthorized(), bearer.caller.user)
-        return bearer.caller
+            raise Unauthenticated(unauthorized(), bearer.grant.user)
+        return Caller(bearer.grant.user, bearer.grant.rights)
 
-    def _signer(self, signed: Signed, host: str, now: float) -> Caller:
+    def _signer(self, signed: Signed, asked: Asked) -> Caller:
         pair = self._pairs.get(signed.token)
         if pair is None:
             raise Unauthenticated(invalid_token())
         user = pair.caller.user
-        if not _near(signed.timestamp, now):
+        if not near(signed.timestamp, asked.now):
             raise Unauthenticated(timestamp_out_of_bounds(), user)
         if signed.consumer_key != self.app["consumer_key"] or not signed.by(
-            self.app["consumer_secret"], pair.secret, bases_of(host)
+            self.app["consumer_secret"], pair.secret, bases_of(asked.headers.get("Host", ""))
         ):
             raise Unauthenticated(could_not_authenticate(), user)
-        if not self._fresh((signed.token, signed.timestamp, signed.nonce), now):
+        if not self.nonces.fresh((signed.token, signed.timestamp, signed.nonce), asked.now):
             raise Unauthenticated(could_not_authenticate(), user)
         return pair.caller
 
-    def _fresh(self, nonce: tuple[str, str, str], now: float) -> bool:
-        """Whether this nonce is new; forgets those whose timestamps would be refused anyway."""
-        ages = self._nonce_ages
-        while ages and ages[0][0] < now:
-            self._nonces.discard(ages.popleft()[1])
-        if nonce in self._nonces:
-            return False
-        self._nonces.add(nonce)
-        ages.append((now + 2 * CLOCK_TOLERANCE, nonce))
-        return True
 
-    def _made_of(self, length: int) -> str:
-        return "".join(self._rng.choices(_ALPHABET, k=length))
-
-    def _opaque(self, now: float, kind: str) -> str:
-        """An OAuth 2.0 token as X makes them: base64 around what means nothing to a client."""
-        inside = f"{self._made_of(43)}:{int(now * 1000)}:1:1:{kind}:1"
-        return base64.b64encode(inside.encode()).decode().rstrip("=")
-
-
-def _near(timestamp: str, now: float) -> bool:
-    return (
-        timestamp.isascii()
-        and timestamp.isdigit()
-        and len(timestamp) < 15
-        and abs(int(timestamp) - now) <= CLOCK_TOLERANCE
-    )
+def _read(asked: Asked) -> Signed:
+    """A signed request, taken apart; raises `Unauthenticated` for one that is none."""
+    authorization = asked.headers.get("Authorization", "")
+    if authorization.partition(" ")[0].lower() == "oauth":
+        form = asked.body if asked.headers.get("Content-Type", "").startswith(FORM) else b""
+        text = form.decode("utf-8", "replace")
+        signed = read_signed(asked.method, asked.path, asked.query, authorization, text)
+        if signed is not None:
+            return signed
+    raise Unauthenticated(bad_authentication())

@@ -168,6 +168,15 @@ def oauth1_permissions() -> Problem:
     )
 
 
+def callback_not_approved() -> Problem:
+    """403, code 415: a login by OAuth 1.0a that would end at an address nobody registered."""
+    what = (
+        "Callback URL not approved for this client application. Approved callback URLs can be "
+        "adjusted in your application settings"
+    )
+    return coded(403, 415, what)
+
+
 # 404, 429
 
 

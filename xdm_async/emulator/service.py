@@ -2,7 +2,8 @@
 
 The order of judgement is that of the platform: does the path exist (404), who asks (401), may
 these credentials (403), is there budget (429), is the request well formed (400), and then the
-endpoint itself. Headers that belong to HTTP rather than to the API are left to `app`.
+endpoint itself. What belongs to `login` is answered there, before any of this. Headers that
+belong to HTTP rather than to the API are left to `serving`.
 """
 
 from __future__ import annotations
@@ -12,13 +13,14 @@ from collections.abc import Mapping
 from typing import Final
 from urllib.parse import unquote
 
-import attrs
-import msgspec
-
-from . import problems, reading, sending, users
+from . import login, problems, reading, sending, users
+from .answers import Answer, Silence, in_json, refusal
+from .asked import Asked
 from .authentication import FULL_ACCESS, Authentication, Caller, Unauthenticated
 from .calls import Call, Endpoint
+from .faults import Faults
 from .lists import Lists
+from .login import Login
 from .parameters import read_query
 from .problems import Problem
 from .switches import Switches
@@ -28,13 +30,10 @@ from .world import World
 ENDPOINTS: Final = (*reading.ENDPOINTS, *sending.ENDPOINTS, *users.ENDPOINTS)
 
 
-@attrs.frozen
-class Answer:
-    """What goes back: status, body (empty: none) and the headers the API itself sets."""
-
-    status: int
-    body: bytes
-    headers: tuple[tuple[str, str], ...] = ()
+NAMES: Final = frozenset(
+    (*(endpoint.name for endpoint in ENDPOINTS), *login.ROUTES.values(), "unknown")
+)
+"""What requests are counted under; `unknown` are those that fit no path."""
 
 
 class Routes:
@@ -69,11 +68,15 @@ class Service:
         self,
         world: World,
         authentication: Authentication,
+        logins: Login,
+        faults: Faults,
         limits: RateLimits,
         switches: Switches,
         seed: int,
     ) -> None:
         self._world = world
+        self._logins = logins
+        self._faults = faults
         self._authentication = authentication
         self._limits = limits
         self._switches = switches
@@ -83,35 +86,42 @@ class Service:
         self.requests_by_endpoint: Counter[str] = Counter()
         """All requests, refused ones too; `unknown` are those that fit no path."""
         self.requests_by_status: Counter[int] = Counter()
+        """All requests that were answered, by the status that was told."""
 
     def answer(
         self, method: str, target: str, headers: Mapping[str, str], body: bytes, now: float
-    ) -> Answer:
+    ) -> Answer | Silence:
         """Answer one request; `target` is the path and query as they were sent."""
         path, _, query = target.partition("?")
+        asked = Asked(method, path, query, headers, body, now)
         found = self._routes.find(method, path)
-        if found is None:
-            self.requests_by_endpoint["unknown"] += 1
-            answer = _refusal(problems.unknown_path(), ())
+        name = login.ROUTES.get((method, path), "unknown") if found is None else found[0].name
+        self.requests_by_endpoint[name] += 1
+        fault = self._faults.strike(name)
+        answer: Answer | Silence
+        if fault is None:
+            answer = self._carry_out(name, found, asked)
         else:
-            endpoint, variables = found
-            self.requests_by_endpoint[endpoint.name] += 1
-            answer = self._answer(endpoint, variables, path, query, headers, body, now)
-        self.requests_by_status[answer.status] += 1
+            if fault.carried_out:
+                self._carry_out(name, found, asked)
+            answer = fault.ending
+        if isinstance(answer, Answer):
+            self.requests_by_status[answer.status] += 1
         return answer
 
-    def _answer(
-        self,
-        endpoint: Endpoint,
-        variables: Mapping[str, str],
-        path: str,
-        query: str,
-        headers: Mapping[str, str],
-        body: bytes,
-        now: float,
+    def _carry_out(
+        self, name: str, found: tuple[Endpoint, dict[str, str]] | None, asked: Asked
     ) -> Answer:
+        if found is not None:
+            return self._answer(*found, asked)
+        if name == "unknown":
+            return refusal(problems.unknown_path())
+        return self._logins.answer(name, asked)
+
+    def _answer(self, endpoint: Endpoint, variables: Mapping[str, str], asked: Asked) -> Answer:
+        now = asked.now
         try:
-            caller = self._authentication.identify(endpoint.method, path, query, headers, body, now)
+            caller = self._authentication.identify(asked)
         except Unauthenticated as refused:
             return self._unauthenticated(refused, endpoint, now)
         level = () if caller.access_level is None else (("x-access-level", caller.access_level),)
@@ -120,10 +130,10 @@ class Service:
             self._authorize(caller, endpoint)
             admission = self._limits.draw(endpoint.name, user_id, now)
         except Problem as problem:
-            return _refusal(problem, level)
+            return refusal(problem, level)
         extra = level + _report_headers(admission.reports)
         if not admission.admitted:
-            return _refusal(self._too_many(), extra)
+            return refusal(self._too_many(), extra)
         try:
             call = Call(
                 self._world,
@@ -131,15 +141,15 @@ class Service:
                 self._lists,
                 caller,
                 variables,
-                read_query(query, endpoint.accepted, todays_names=self._todays_names),
-                headers.get("Content-Type", ""),
-                body,
+                read_query(asked.query, endpoint.accepted, todays_names=self._todays_names),
+                asked.headers.get("Content-Type", ""),
+                asked.body,
                 now,
             )
             reply = endpoint.answer(call)
         except Problem as problem:
-            return _refusal(problem, extra)
-        return Answer(reply.status, msgspec.json.encode(reply.body), extra + reply.headers)
+            return refusal(problem, extra)
+        return in_json(reply.status, reply.body, extra + reply.headers)
 
     def _authorize(self, caller: Caller, endpoint: Endpoint) -> None:
         if caller.user is None:
@@ -157,20 +167,15 @@ class Service:
 
     def _unauthenticated(self, refused: Unauthenticated, endpoint: Endpoint, now: float) -> Answer:
         if refused.user is None or not self._switches.count_unauthorized:
-            return _refusal(refused.problem, ())
+            return refusal(refused.problem)
         admission = self._limits.draw(endpoint.name, refused.user.id, now)
         problem = refused.problem if admission.admitted else self._too_many()
-        return _refusal(problem, _report_headers(admission.reports))
+        return refusal(problem, _report_headers(admission.reports))
 
     def _too_many(self) -> Problem:
         if self._switches.rate_limit_body == "code 88":
             return problems.rate_limit_exceeded()
         return problems.too_many_requests()
-
-
-def _refusal(problem: Problem, headers: tuple[tuple[str, str], ...]) -> Answer:
-    body = b"" if problem.body is None else msgspec.json.encode(problem.body)
-    return Answer(problem.status, body, headers)
 
 
 def _report_headers(reports: tuple[Report, ...]) -> tuple[tuple[str, str], ...]:

@@ -2,7 +2,8 @@
 
 It reads requests, hands them to `service`, and dresses the answers as the platform does: Date
 by the emulator's clock, gzip where offered, the usual headers, and a cookie that no client of
-the API should keep. What requests mean is none of its business.
+the API should keep; pages for a browser are dressed plainly, and told to be kept nowhere. Where
+a fault asks for it, a request goes unanswered. What requests mean is none of its business.
 """
 
 from __future__ import annotations
@@ -16,12 +17,22 @@ from typing import Final, Literal
 
 from aiohttp import web
 
-from .service import Answer, Service
+from .answers import JSON, Answer
+from .service import Service
 
 DateZone = Literal["GMT", "UTC"]
 """How a Date header ends: GMT as today, or UTC as recorded in 2022."""
 
 HOST: Final = "127.0.0.1"
+
+_PAGE_HEADERS: Final = {
+    "cache-control": "no-store",
+    "content-security-policy": "default-src 'none'; style-src 'unsafe-inline'",
+    "referrer-policy": "no-referrer",
+    "server": "cloudflare envoy",
+    "x-content-type-options": "nosniff",
+    "x-frame-options": "DENY",
+}
 
 _GZIP_FROM: Final = 1_024
 _BACKLOG: Final = 1_024
@@ -56,7 +67,7 @@ class HttpServer:
         self._server: web.Server | None = None
         self._listener: asyncio.Server | None = None
         self.cookies_received = 0
-        """Requests that brought a cookie."""
+        """Requests that brought a cookie; a browser does, and is not counted."""
 
     @property
     def url(self) -> str | None:
@@ -67,7 +78,7 @@ class HttpServer:
 
     async def start(self, port: int) -> None:
         """Listen on a port of loopback; 0 takes any that is free."""
-        self._server = web.Server(self._handle, access_log=None)
+        self._server = web.Server(self._handle, access_log=None, handler_cancellation=True)
         self._listener = await asyncio.get_running_loop().create_server(
             self._server, HOST, port, backlog=_BACKLOG
         )
@@ -84,22 +95,35 @@ class HttpServer:
     async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
         headers = request.headers
         body = await request.read() if request.can_read_body else b""
-        if "Cookie" in headers:
-            self.cookies_received += 1
         now = self._clock()
         answer = self._service.answer(request.method, request.raw_path, headers, body, now)
+        if "Cookie" in headers and not (isinstance(answer, Answer) and answer.page):
+            self.cookies_received += 1
+        if answer == "stall":  # until the client gives up, by which this is cancelled
+            await asyncio.get_running_loop().create_future()
+        if not isinstance(answer, Answer):
+            if request.transport is not None:
+                request.transport.close()
+            return web.Response()  # which goes nowhere
         return self._response(answer, "gzip" in headers.get("Accept-Encoding", ""), now)
 
     def _response(self, answer: Answer, gzip: bool, now: float) -> web.Response:
-        headers = {
-            **self._headers,
-            "date": self._date_header(now),
-            "x-transaction-id": f"{self._rng.getrandbits(64):016x}",
-        }
+        if answer.page:
+            headers = {**_PAGE_HEADERS, "date": self._date_header(now)}
+        else:
+            headers = {
+                **self._headers,
+                "date": self._date_header(now),
+                "x-transaction-id": f"{self._rng.getrandbits(64):016x}",
+            }
+        if answer.media_type != JSON:
+            headers.pop("content-disposition", None)
+            headers["content-type"] = answer.media_type
         headers.update(answer.headers)
         body = answer.body
         if not body:
-            del headers["content-type"], headers["content-disposition"]
+            headers.pop("content-type", None)
+            headers.pop("content-disposition", None)
         elif gzip and len(body) > _GZIP_FROM:
             body = zlib.compress(body, 1, wbits=31)
             headers["content-encoding"] = "gzip"

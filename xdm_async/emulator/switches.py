@@ -5,14 +5,21 @@ Only the choices and their defaults. Whoever acts on one reads it where it acts.
 
 from __future__ import annotations
 
-from typing import Literal, get_args
+from typing import Final, Literal, get_args
 
 import attrs
 
 RateLimitBody = Literal["problem", "code 88"]
 Names = Literal["classic", "current"]
 PastNewest = Literal["empty", "same", "refused"]
+ClientType = Literal["confidential", "public", "either"]
 Lag = float | tuple[float, float]
+
+TOKEN_LIFE: Final = 7_200
+"""Seconds an OAuth 2.0 access token lives."""
+
+REFRESH_TOKEN_LIFE: Final = 180 * 86_400
+"""Seconds a refresh token lives, since it was given out: about six months."""
 
 
 @attrs.frozen(kw_only=True)
@@ -55,6 +62,18 @@ class Switches:
     short_pages: float = 0.0
     """How likely a page that has a next_token is cut short, down to one event."""
 
+    access_token_life: float = TOKEN_LIFE
+    """Seconds an OAuth 2.0 access token lives, unless it is asked for with another life."""
+
+    refresh_token_life: float = REFRESH_TOKEN_LIFE
+    """Seconds a refresh token may lie unused."""
+
+    reuse_revokes_grant: bool = False
+    """A refresh token that comes a second time ends its grant, and the tokens of that."""
+
+    client_type: ClientType = "either"
+    """What the App is registered as: with a secret to show (by Basic), without, or as it comes."""
+
     def __attrs_post_init__(self) -> None:
         shortest, longest = self.lag
         if not 0 <= shortest <= longest < float("inf"):
@@ -64,9 +83,16 @@ class Switches:
         for name, value, values in (
             ("names", self.names, get_args(Names)),
             ("past_newest", self.past_newest, get_args(PastNewest)),
+            ("client_type", self.client_type, get_args(ClientType)),
         ):
             if value not in values:
                 raise ValueError(f"{name} is one of {', '.join(values)}, not {value!r}")
+        for name, life in (
+            ("access_token_life", self.access_token_life),
+            ("refresh_token_life", self.refresh_token_life),
+        ):
+            if not 0 < life < float("inf"):
+                raise ValueError(f"{name} is more than 0 seconds, and not for ever, not {life!r}")
         if self.token_life is not None and not self.token_life > 0:
             raise ValueError(f"token_life is more than 0 seconds, or None, not {self.token_life!r}")
         if not 0 <= self.short_pages < 1:
