@@ -4,6 +4,7 @@ import asyncio
 import os
 import stat
 import sys
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
@@ -13,16 +14,23 @@ from xdm_async.stores import (
     FileCheckpoint,
     FileCheckpoints,
     MemoryCheckpoints,
+    SqliteStore,
 )
 
 NAMES = ["944480690", "inbox/944480690", "inbox", ".", "..", "a b", "Ä/ö", "%2F", "A", "a", ".new"]
 
 
-@pytest.fixture(params=["memory", "file"])
-def store(request: pytest.FixtureRequest, tmp_path: Path) -> Checkpoints:
+@pytest.fixture(params=["memory", "file", "sqlite"])
+async def store(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Checkpoints]:
     if request.param == "memory":
-        return MemoryCheckpoints()
-    return FileCheckpoints(tmp_path / "positions")
+        yield MemoryCheckpoints()
+    elif request.param == "file":
+        yield FileCheckpoints(tmp_path / "positions")
+    else:
+        database = SqliteStore(tmp_path / "store.db")
+        await database.open()
+        yield database.checkpoints
+        await database.aclose()
 
 
 async def test_a_name_that_was_never_saved_has_no_position(store):
@@ -64,8 +72,8 @@ async def test_a_cancelled_save_leaves_one_of_both_and_a_later_one_wins(store):
         assert await store.load("inbox") == "w1.third"
 
 
-def test_no_store_shows_positions_in_its_repr(store):
-    asyncio.run(store.save("inbox", "w1.secretly"))
+async def test_no_store_shows_positions_in_its_repr(store):
+    await store.save("inbox", "w1.secretly")
     assert "secretly" not in repr(store)
 
 
