@@ -9,7 +9,7 @@ that is not known means what the status means. Whether to wait and try again is 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from http import HTTPStatus
 from typing import Any
 
@@ -41,6 +41,12 @@ _BY_STATUS: Mapping[int, type[Refused]] = {
 }
 _BY_SUFFIX: Mapping[str, type[Refused]] = {"usage-capped": UsageCapped, "credits": PaymentRequired}
 """Types that mean the same under any status: a spend cap is a 403, no credits are a 402."""
+_BY_TITLE: Mapping[str, str] = {
+    "UsageCapExceeded": "usage-capped",
+    "CreditsDepleted": "credits",
+    "SpendCapReached": "credits",
+}
+"""The same, where a body has a title and no type."""
 
 _LOOKUPS: Mapping[str, type[Refused]] = {
     "resource-not-found": NotFound,
@@ -62,23 +68,27 @@ _CODES: Mapping[int, str] = {
     34: "there is no such resource",
     88: "the budget of this window is spent: wait until it resets",
     89: "the token is invalid, expired or revoked: the user must authorize the app again",
-    93: _PERMISSION,
+    93: f"the app may not use Direct Messages: {_PERMISSION}",
     135: "the timestamp is out of bounds: set this machine's clock",
-    150: "the recipient takes messages only from users they follow",
+    150: "the recipient takes messages only from users they follow: they must follow this account "
+    "or open their messages to everyone, trying again does not help",
     151: "the message was not accepted, often because the same text was sent before; it may have "
     "been delivered all the same: read the conversation before sending it again",
     214: "a parameter is not what the endpoint takes",
     215: "the request carried no authorization that could be read",
-    220: "these credentials do not allow this call: " + _PERMISSION,
-    226: "the request looks automated to the server: send less, less often, and not the same text "
-    "to many",
-    261: "the app cannot write: " + _PERMISSION,
-    349: "this user cannot be sent messages: they blocked you, or take none from you",
-    354: "the text is too long",
-    453: "the app's access level does not include this endpoint: see the developer portal",
+    220: f"these credentials do not allow this call: {_PERMISSION}",
+    226: "the request looks automated to the server: wait, then send less, less often, and not the "
+    "same text to many",
+    261: f"the app cannot write: {_PERMISSION}",
+    349: "this user cannot be sent messages: they blocked this account, or take none from it; "
+    "trying again does not help",
+    354: "the text is too long: split it",
+    453: "the plan of the app (its access tier) does not include this endpoint: see the developer "
+    "portal for the plans that do",
 }
 _SUFFIXES: Mapping[str, str] = {
-    "client-forbidden": "the app may not call this endpoint: see the developer portal",
+    "client-forbidden": "the app may not call this endpoint: see in the developer portal what its "
+    "plan and its Project allow",
     "conflict": "the request is at odds with the state of what it is about",
     "disallowed-resource": "the server shows this resource to nobody",
     "field-unauthorized": "a field was asked for that this user may not see",
@@ -87,12 +97,11 @@ _SUFFIXES: Mapping[str, str] = {
     "not-authorized-for-resource": "this user may not see the resource",
     "resource-not-found": "there is no such resource, or none that this user may see",
     "resource-unavailable": "the resource cannot be read at the moment",
-    "unsupported-authentication": "an app-only token cannot read or send Direct Messages: use "
-    "tokens that a user has authorized, OAuth 2.0 or OAuth 1.0a",
 }
 _DETAILS: Mapping[str, str] = {
     "you do not have permission to dm one or more participants": "a recipient takes no messages "
-    "from this user: they blocked them or are closed to them (User.receives_your_dm tells)",
+    "from this user: they blocked them or are closed to them (User.receives_your_dm tells), and "
+    "must open their messages or follow this account before another try",
     "you are not permitted to attach this media to a dm event": "the media must be uploaded by "
     "the same user, for messages (dm_image, dm_gif, dm_video), and not longer than 24 hours ago",
     "this operation is not permitted": "the server does not say why: the user may not be in the "
@@ -125,7 +134,7 @@ def refusal(route: Route, response: Response) -> XdmError:
         )
     kind = _BY_STATUS.get(status, Refused)
     for problem in problems:
-        kind = _BY_SUFFIX.get(problem_suffix(problem), kind)
+        kind = _BY_SUFFIX.get(_suffix(problem), kind)
     return _refused(kind, route, response, problems)
 
 
@@ -139,11 +148,7 @@ def failed_lookup(route: Route, response: Response) -> Refused:
 
 def is_final_429(response: Response) -> bool:
     """Whether no waiting cures it: a plan's quota, credits or a spend cap, and not a window."""
-    return any(
-        problem_suffix(problem) in _BY_SUFFIX
-        or problem.get("title") in ("UsageCapExceeded", "CreditsDepleted", "SpendCapReached")
-        for problem in read_problems(response.body)
-    )
+    return any(_suffix(problem) in _BY_SUFFIX for problem in read_problems(response.body))
 
 
 def read_problems(body: bytes) -> tuple[Problem, ...]:
@@ -173,6 +178,11 @@ def problem_suffix(problem: Problem) -> str:
     return kind.partition("/problems/")[2].strip("/") if isinstance(kind, str) else ""
 
 
+def _suffix(problem: Problem) -> str:
+    """The type of a problem, or the one that its title stands for."""
+    return problem_suffix(problem) or _BY_TITLE.get(_word(problem, "title"), "")
+
+
 def _refused(
     kind: type[Refused], route: Route, response: Response, problems: tuple[Problem, ...]
 ) -> Refused:
@@ -191,38 +201,106 @@ def _explanation(route: Route, response: Response, problems: tuple[Problem, ...]
         if found := _explain(problem, response):
             return found
     if response.status == 403:
-        needed = " ".join(route.scopes)
-        return (
-            f"the token may lack one of the OAuth 2.0 scopes that {route.name} needs ({needed}), "
-            f"or, with OAuth 1.0a, {_PERMISSION}{_access_level(response)}"
-        )
+        return _explain_forbidden(route, response, problems)
     return _STATUSES.get(response.status)
 
 
+def _explain_forbidden(route: Route, response: Response, problems: tuple[Problem, ...]) -> str:
+    """A 403 that does not say why, or says it in words that are not known here."""
+    if not problems and response.body and not response.body.lstrip().startswith(b"{"):
+        return (
+            "this is not how the API refuses: a proxy or a filter on the way may have answered, so "
+            "look at this machine's way to the server"
+        )
+    scopes = f"the OAuth 2.0 scopes that {route.name} needs ({' '.join(route.scopes)})"
+    level = response.headers.get("x-access-level")
+    if any(map(_gives_a_reason, problems)):
+        return (
+            "the reason is the server's own, see problems; if it is about the token: "
+            f"{scopes}, or with OAuth 1.0a the permission for Direct Messages{_access_level(level)}"
+        )
+    # As observed: a missing scope is refused without a word, and only OAuth 1.0a has a level.
+    if not level:
+        return f"the token lacks one of {scopes}: have the user authorize the app again, with all"
+    if "directmessages" in level:
+        return (
+            "the server does not say why, and the permission of the token is not it"
+            f"{_access_level(level)}: the account or the app may be locked, see x.com and the "
+            "developer portal"
+        )
+    return f"the token may not do this{_access_level(level)}: {_PERMISSION}"
+
+
+def _gives_a_reason(problem: Problem) -> bool:
+    told = set(re.split(r"[:.; ]+", _tell(problem).lower()))
+    return bool(problem_suffix(problem)) or not told <= {"", "forbidden"}
+
+
 def _explain(problem: Problem, response: Response) -> str | None:
-    suffix = problem_suffix(problem)
+    suffix = _suffix(problem)
     match suffix:
         case "oauth1-permissions":
-            return _PERMISSION + _access_level(response)
+            level = response.headers.get("x-access-level")
+            return (
+                f"the app has no permission for Direct Messages{_access_level(level)}: "
+                f"{_PERMISSION}"
+            )
         case "credits":
             return _explain_credits(problem)
         case "usage-capped":
             period, scope = _word(problem, "period"), _word(problem, "scope")
             return (
                 f"the quota of the plan ({period or 'period unknown'}, {scope or 'scope unknown'}) "
-                "is used up: waiting for a rate limit window does not help"
+                "is used up: waiting for a rate limit window does not help, only the next period "
+                "or a larger plan"
             )
-        case "client-forbidden" if problem.get("reason") == "client-not-enrolled":
+        case "client-forbidden":
+            return _explain_client(problem)
+        case "unsupported-authentication":
+            return _explain_authentication(problem)
+    for code in _codes(problem):
+        if code in _CODES:
+            level = response.headers.get("x-access-level") if code in (93, 220, 261) else None
+            return _CODES[code] + _access_level(level)
+    for key in ("detail", "message"):
+        words = problem.get(key)
+        if isinstance(words, str) and (found := _DETAILS.get(words.strip(" .").lower())):
+            return found
+    return _SUFFIXES.get(suffix)
+
+
+def _codes(problem: Problem) -> Iterator[int]:
+    """The code of a problem, and those of the errors inside of it."""
+    inner = problem.get("errors")
+    for each in (problem, *(inner if isinstance(inner, list) else ())):
+        code = each.get("code") if isinstance(each, Mapping) else None
+        if type(code) is int:
+            yield code
+
+
+def _explain_client(problem: Problem) -> str:
+    match problem.get("reason"):
+        case "client-not-enrolled":
             where = _word(problem, "registration_url") or "the developer portal"
             return f"the app must be attached to a Project with access to this API: {where}"
-    code = problem.get("code")
-    if type(code) is int and code in _CODES:
-        level = _access_level(response) if code in (93, 220, 261) else ""
-        return _CODES[code] + level
-    detail = problem.get("detail")
-    if isinstance(detail, str) and (found := _DETAILS.get(detail.strip(" .").lower())):
-        return found
-    return _SUFFIXES.get(suffix)
+        case "official-client-forbidden":
+            return "this endpoint is open to X's own clients only: no plan or permission changes it"
+    return _SUFFIXES["client-forbidden"]
+
+
+def _explain_authentication(problem: Problem) -> str:
+    detail = _word(problem, "detail")
+    refused = detail.partition(" is forbidden")[0].lower()
+    _, _, supported = detail.partition("Supported authentication types are ")
+    if detail and "application-only" not in refused:
+        return (
+            "this endpoint does not take this kind of credentials: use those of "
+            f"{supported.strip(' .[]') or 'another kind, OAuth 2.0 or OAuth 1.0a'}"
+        )
+    return (
+        "an app-only token cannot read or send Direct Messages: use tokens that a user has "
+        "authorized, OAuth 2.0 or OAuth 1.0a"
+    )
 
 
 def _explain_credits(problem: Problem) -> str:
@@ -235,8 +313,7 @@ def _explain_credits(problem: Problem) -> str:
     return "the account has no credits left: buy some in the developer console"
 
 
-def _access_level(response: Response) -> str:
-    level = response.headers.get("x-access-level")
+def _access_level(level: str | None) -> str:
     return f" (the token's access level is {_clean(level)!r})" if level else ""
 
 
@@ -272,10 +349,12 @@ def _tell(problem: Problem) -> str:
 def _tell_parameter(error: Mapping[str, Any]) -> str:
     """Tell a complaint about a parameter; one about a text is not quoted, it may quote the text."""
     named = error.get("parameters")
-    names = ", ".join(map(str, named)) if isinstance(named, dict) else ""
+    message = _word(error, "message")
+    where = re.match(r"\$[\w.\[\]]*", message)
+    names = ", ".join(map(str, named)) if isinstance(named, dict) else where[0] if where else ""
     if "text" in names or "message" in names:
         return f"about {_clean(names)}"
-    return _word(error, "message")
+    return message
 
 
 def _word(problem: Problem, key: str) -> str:
@@ -283,10 +362,23 @@ def _word(problem: Problem, key: str) -> str:
     return _clean(value) if isinstance(value, str) else ""
 
 
-_SECRET = re.compile(r"(?i)\bbearer\s+\S+|[A-Za-z0-9_\-+=%:]{40,}")
+_SECRET = re.compile(
+    r"""(?ix) \bbearer\s+\S+
+    | (?:token|secret|verifier|signature|nonce|password)\b["']?\s*[=:]\s*["']?[^\s"'&,;}]+
+    | (?<=[?&])\w+=[^\s&]+"""
+)
+"""What is called a secret, and the query of a URL."""
+_RUN = re.compile(r"[A-Za-z0-9_\-+=%~]{16,}(?::[A-Za-z0-9_\-+=%~]+)*")
+
+
+def _blot(run: re.Match[str]) -> str:
+    """Names, numbers and pairs of them stay; letters and digits mixed are what tokens look like."""
+    said = run[0]
+    mixed = any(map(str.isdigit, said)) and any(map(str.isalpha, said))
+    return "…" if mixed or len(said) >= 40 else said
 
 
 def _clean(text: str) -> str:
     """One line of bounded length, in which whatever looks like a token is blotted out."""
-    line = " ".join(_SECRET.sub("…", text[:1000]).split())
+    line = " ".join(_RUN.sub(_blot, _SECRET.sub("…", text)).split())
     return line if len(line) <= 300 else line[:299] + "…"
