@@ -7,29 +7,38 @@ import pytest
 
 import xdm_async
 from xdm_async import Account, App, Conversation, EventStream, Watch
+from xdm_async.auth.login import SCOPES
 from xdm_async.budgets.priority import RESERVE
 
 NAMES = """
-    Account App AppClosed BadRequest Budget BudgetExhausted BudgetState Checkpoint
-    CheckpointFailed Checkpoints ConnectFailed ConnectionLost Conversation Event EventQuery
-    EventStream Fields Forbidden Granted InvalidPlan InvalidRequest LoggingObserver Media
-    MessageCreate NotFound NotSent Notice OAuth1 OAuth2 Observer OutcomeUnknown Page
-    ParticipantsJoin ParticipantsLeave PaymentRequired Plan Post Priority Queued RateLimited
-    ReadTimeout Refreshed Refused Sent SentMessage ServerError Settled TooManyWaiting
-    Unauthorized UnknownEvent UnreadableAnswer UsageCapped User Waiting Watch XdmError
-    __version__ notices plans
+    Account App AppClosed Authorization AuthorizationNeeded BadRequest Budget BudgetExhausted
+    BudgetState Checkpoint CheckpointFailed Checkpoints ConnectFailed ConnectionLost
+    Conversation Event EventQuery EventStream Fields Forbidden Granted InvalidPlan
+    InvalidRequest LoggingObserver Media MessageCreate NotFound NotSent Notice OAuth1
+    OAuth1Authorization OAuth2 Observer OutcomeUnknown Page ParticipantsJoin ParticipantsLeave
+    PaymentRequired Plan Post Priority Queued RateLimited ReadTimeout Refreshed Refused
+    RenewalFailed Sent SentMessage ServerError Settled Store StoreFailed StoredAccount
+    TooManyWaiting Unauthorized UnknownEvent UnreadableAnswer UsageCapped User Waiting Watch
+    XdmError __version__ notices plans
 """.split()  # noqa: SIM905
 
 SIGNATURES = {
     App: {
-        "__init__": "(*, client_id=None, consumer_key=None, consumer_secret=None, plan=DEFAULT, "
-        "store='memory:', "
+        "__init__": "(*, client_id=None, client_secret=None, redirect_uri=None, "
+        "consumer_key=None, consumer_secret=None, plan=DEFAULT, "
+        "store='memory:', vault_key=None, "
+        "authorize_url=None, token_url=None, revoke_url=None, "
         "base_url='https://api.x.com', naming='classic', session=None, timeout=30.0, "
         "max_connections=128, "
         "trust_env=False, reserve=RESERVE, pace=None, max_waiting=(10000, 1000000), "
         "observer=None)",
         "from_env": "(environ=None, **overrides)",
         "account": "(credentials, *, user_id=None)",
+        "accounts": "()",
+        "authorize": "(*, scopes=SCOPES, redirect_uri=None, state=None)",
+        "authorize_oauth1": "(*, callback_url=None, sign_in=False)",
+        "revoke": "(user_id)",
+        "forget": "(user_id)",
         "budgets": "(user_id=None)",
         "watch": "(accounts, *, since=None, checkpoint=None, share=0.5, on_error=None)",
         "eta": "(user_id, group_or_route, n=1, *, priority=<Priority.NORMAL: 1>)",
@@ -63,10 +72,13 @@ SIGNATURES = {
 TREE = {
     "NotSent": {
         "InvalidRequest": {"InvalidPlan": {}},
+        "AuthorizationNeeded": {},
         "BudgetExhausted": {"TooManyWaiting": {}},
         "CheckpointFailed": {},
         "ConnectFailed": {},
         "AppClosed": {},
+        "RenewalFailed": {},
+        "StoreFailed": {},
     },
     "Refused": {
         "BadRequest": {},
@@ -93,6 +105,7 @@ def plainly(function: Any) -> str:
         (xdm_async.plans.DEFAULT, "DEFAULT"),
         (xdm_async.Fields.ALL, "ALL"),
         (RESERVE, "RESERVE"),
+        (SCOPES, "SCOPES"),
     ]
 
     class Named:

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 import xdm_async
+from tests.flow.browser import visit
 from xdm_async.emulator import Emulator
 
 README = (Path(__file__).parent.parent / "README.md").read_text()
@@ -150,6 +151,24 @@ async def test_the_bot_answers_what_others_write_and_not_itself(
     assert [m.sent_text for m in x.messages()] == ["before", "hello", "You said: hello"]
 
 
+async def test_the_login_keeps_an_account_that_another_app_opens(
+    at_the_emulator: Emulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    x = at_the_emulator
+    ann = x.add_user("ann")
+    monkeypatch.chdir(tmp_path)
+    for name in ("client_id", "client_secret"):
+        monkeypatch.setenv(f"XDM_{name.upper()}", x.app[name])
+    names: dict[str, Any] = {}
+    exec(example("async def log_in"), names)
+
+    assert await names["log_in"](lambda url: visit(url, "ann")) == ann.id
+    async with xdm_async.App.from_env(store="sqlite:xdm.db") as app:
+        assert [account.username for account in await app.accounts()] == ["ann"]
+        x.expire(ann)
+        assert (await app.account(ann.id).me()).id == ann.id
+
+
 async def test_the_fixture_example_passes(xdm_emulator: Emulator) -> None:
     names: dict[str, Any] = {}
     exec(example("async def test_my_bot"), names)
@@ -157,4 +176,4 @@ async def test_the_fixture_example_passes(xdm_emulator: Emulator) -> None:
 
 
 def test_every_example_is_run() -> None:
-    assert len(EXAMPLES) == 7
+    assert len(EXAMPLES) == 8

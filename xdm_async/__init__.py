@@ -5,15 +5,19 @@ budget will refuse it.
 """
 
 from ._version import VERSION as __version__
+from .access import StoredAccount
 from .account import Account
 from .app import App, BudgetState
 from .auth.credentials import OAuth1, OAuth2
+from .auth.login import Authorization
+from .auth.login1 import OAuth1Authorization
 from .budgets import plans
 from .budgets.budget import Budget, Plan
 from .budgets.priority import Priority
 from .conversation import Conversation
 from .errors import (
     AppClosed,
+    AuthorizationNeeded,
     BadRequest,
     BudgetExhausted,
     CheckpointFailed,
@@ -29,7 +33,9 @@ from .errors import (
     RateLimited,
     ReadTimeout,
     Refused,
+    RenewalFailed,
     ServerError,
+    StoreFailed,
     TooManyWaiting,
     Unauthorized,
     UnreadableAnswer,
@@ -59,7 +65,7 @@ from .scheduling.notices import (
     Settled,
     Waiting,
 )
-from .stores.base import Checkpoint, Checkpoints
+from .stores.base import Checkpoint, Checkpoints, Store
 from .streams.paginator import EventStream
 from .streams.watch import Watch
 
@@ -67,6 +73,8 @@ __all__ = [
     "Account",
     "App",
     "AppClosed",
+    "Authorization",
+    "AuthorizationNeeded",
     "BadRequest",
     "Budget",
     "BudgetExhausted",
@@ -92,6 +100,7 @@ __all__ = [
     "NotSent",
     "Notice",
     "OAuth1",
+    "OAuth1Authorization",
     "OAuth2",
     "Observer",
     "OutcomeUnknown",
@@ -107,10 +116,14 @@ __all__ = [
     "ReadTimeout",
     "Refreshed",
     "Refused",
+    "RenewalFailed",
     "Sent",
     "SentMessage",
     "ServerError",
     "Settled",
+    "Store",
+    "StoreFailed",
+    "StoredAccount",
     "TooManyWaiting",
     "Unauthorized",
     "UnknownEvent",

@@ -5,8 +5,6 @@ caller -> App, Account -> endpoints -> scheduling -> auth -> transport -> api.x.
 
 from __future__ import annotations
 
-import asyncio
-import hashlib
 import math
 import os
 import re
@@ -19,25 +17,30 @@ from urllib.parse import urlsplit
 import aiohttp
 import attrs
 
+from .access import Access, Keys, StoredAccount
 from .account import Account
-from .auth.credentials import Credentials, OAuth1, OAuth2
-from .auth.signing import Authorizer, Signer, authorizer
+from .auth.credentials import Credentials
+from .auth.login import SCOPES, Authorization
+from .auth.login1 import OAuth1Authorization
+from .auth.signing import Signer
 from .budgets import plans
 from .budgets.budget import Plan, nearest, shown
 from .budgets.priority import RESERVE, Priority
 from .clock import SystemClock, wall_time
-from .endpoints import checks, users
+from .endpoints import checks
 from .endpoints.queries import Naming, as_naming
-from .errors import AppClosed, BudgetExhausted, InvalidPlan, InvalidRequest
-from .hands import Hands, Road
+from .errors import AppClosed, InvalidPlan, InvalidRequest
+from .hands import Road
 from .scheduling.machine import MAX_WAITING
 from .scheduling.notices import Observer
 from .scheduling.pacing import Pace, pacer
 from .scheduling.scheduler import Scheduler
+from .stores.base import Store
+from .stores.opening import open_store
 from .streams.watch import Watch
 from .transport import Transport
 from .watching import KeepMany, Since, watch_many
-from .wire.exchange import Manners, as_priority
+from .wire.exchange import as_priority
 
 
 @attrs.frozen
@@ -66,10 +69,22 @@ class App:
     """One X App: its keys, its HTTP session, its scheduler; an async context manager.
 
     Args:
-        client_id: the app's OAuth 2.0 client id; names the app where its budgets are shown.
+        client_id: the app's OAuth 2.0 client id; names the app where its budgets are shown, and
+            is needed to log users in and to renew their tokens.
+        client_secret: its secret, where it is a confidential client.
+        redirect_uri: where the browser comes back to after a login by OAuth 2.0, letter for letter
+            as it is registered in the developer portal.
         consumer_key: with ``consumer_secret``, signs the requests of OAuth 1.0a users.
         plan: which routes draw on which budgets; what the server's headers say wins.
-        store: where what was learned is kept; ``memory:`` forgets it with the process.
+        store: where tokens and positions are kept: ``sqlite:PATH``, a file that processes of one
+            machine share; ``memory:``, which is forgotten with the process; or a `Store`. Budgets
+            are learned anew by each process.
+        vault_key: seals the tokens in the file: a Fernet key; several, of which the first seals
+            and the others still open; or ``keyring:`` for one in the system's keyring.
+        authorize_url: where users log in; X's own page, or ``/2/oauth2/authorize`` below another
+            ``base_url``.
+        token_url: where tokens are had and renewed; ``/2/oauth2/token`` below ``base_url``.
+        revoke_url: where they are revoked; ``/2/oauth2/revoke`` below ``base_url``.
         base_url: where the API is.
         naming: which names of fields are sent: ``classic`` (``tweet.fields``), or ``current``
             (``post.fields``). Both are read, whichever the server answers with.
@@ -94,10 +109,16 @@ class App:
         self,
         *,
         client_id: str | None = None,
+        client_secret: str | None = None,
+        redirect_uri: str | None = None,
         consumer_key: str | None = None,
         consumer_secret: str | None = None,
         plan: Plan = plans.DEFAULT,
-        store: str = "memory:",
+        store: str | Store = "memory:",
+        vault_key: str | Iterable[str] | None = None,
+        authorize_url: str | None = None,
+        token_url: str | None = None,
+        revoke_url: str | None = None,
         base_url: str = "https://api.x.com",
         naming: Naming = "classic",
         session: aiohttp.ClientSession | None = None,
@@ -114,15 +135,8 @@ class App:
                 f"plan is a Plan, such as plans.DEFAULT, not {type(plan).__name__}",
                 argument="plan",
             )
-        if store != "memory:":
-            raise InvalidRequest(
-                "store is 'memory:', the only one that this version has; a URL of another is not "
-                "understood",
-                argument="store",
-            )
         self._base = _base(base_url)
-        self._consumer_key = consumer_key
-        self._consumer_secret = consumer_secret
+        self._store = open_store(store, _vault_keys(vault_key))
         self._timeout = _positive(timeout, "timeout")
         if type(max_connections) is not int or max_connections < 1:
             raise InvalidRequest(
@@ -131,6 +145,8 @@ class App:
             )
         for name, value, kind, none in (
             ("client_id", client_id, str, True),
+            ("client_secret", client_secret, str, True),
+            ("redirect_uri", redirect_uri, str, True),
             ("session", session, aiohttp.ClientSession, True),
             ("trust_env", trust_env, bool, False),
         ):
@@ -164,16 +180,38 @@ class App:
             pacer=pacer(pace),
             observer=observer,
         )
-        self._road = Road(
-            self._scheduler,
+        self._access = Access(
+            Keys(
+                self._base,
+                client_id,
+                client_secret,
+                redirect_uri,
+                (consumer_key, consumer_secret),
+                *(
+                    None if url is None else _base(url, name)
+                    for name, url in (
+                        ("authorize_url", authorize_url),
+                        ("token_url", token_url),
+                        ("revoke_url", revoke_url),
+                    )
+                ),
+            ),
+            self._store,
+            self._transport,
+            clock=clock,
+            server_now=self._seconds,
+            renewed=self._scheduler.told_renewed,
+        )
+        self._road = self._access.road = Road(
+            self._access.above(self._scheduler),
             as_naming(naming),
             self._scheduler.room,
-            lambda: self._scheduler.server_instant(0.0) or wall_time(),
+            self._now,
             self._scheduler.server_time,
+            checkpoints=self._store.checkpoints,
             clock=clock,
         )
         self._plan = plan
-        self._known: dict[str, asyncio.Task[str]] = {}
         self._closed = False
 
     def __repr__(self) -> str:
@@ -183,12 +221,18 @@ class App:
     def from_env(cls, environ: Mapping[str, str] | None = None, **overrides: Any) -> Self:
         """Build an App from the environment; ``overrides`` are arguments of `App`.
 
-        Reads ``XDM_CLIENT_ID``, ``XDM_CONSUMER_KEY``, ``XDM_CONSUMER_SECRET``, ``XDM_BASE_URL``
-        and ``XDM_PLAN`` (``default``, ``pay-per-use`` or the path of a plan file).
+        Reads ``XDM_CLIENT_ID``, ``XDM_CLIENT_SECRET``, ``XDM_REDIRECT_URI``,
+        ``XDM_CONSUMER_KEY``, ``XDM_CONSUMER_SECRET``, ``XDM_STORE``, ``XDM_VAULT_KEY`` (several
+        with commas between), ``XDM_BASE_URL`` and ``XDM_PLAN`` (``default``, ``pay-per-use`` or the
+        path of a plan file).
         """
         env = os.environ if environ is None else environ
         named = {
             "client_id": env.get("XDM_CLIENT_ID"),
+            "client_secret": env.get("XDM_CLIENT_SECRET"),
+            "redirect_uri": env.get("XDM_REDIRECT_URI"),
+            "store": env.get("XDM_STORE"),
+            "vault_key": [key for key in env.get("XDM_VAULT_KEY", "").split(",") if key.strip()],
             "consumer_key": env.get("XDM_CONSUMER_KEY"),
             "consumer_secret": env.get("XDM_CONSUMER_SECRET"),
             "base_url": env.get("XDM_BASE_URL"),
@@ -196,40 +240,108 @@ class App:
         }
         return cls(**{k: v for k, v in named.items() if v} | overrides)
 
-    def account(self, credentials: Credentials, *, user_id: str | int | None = None) -> Account:
+    def account(
+        self, credentials: Credentials | str | int, *, user_id: str | int | None = None
+    ) -> Account:
         """A handle for one authorised user; cheap, and two of one user share their budgets.
 
         The user's id is taken from the argument or from an OAuth 1.0a token. For an OAuth 2.0
-        token without it, the first call asks ``GET /2/users/me`` once; give it where it is known.
+        token without it, the first call asks ``GET /2/users/me`` once, unless the store knows the
+        token; give the id where it is known. An OAuth 2.0 pair with a refresh token is kept in the
+        store and renewed there, where the App has a client_id: a pair that was spent since leads
+        to what came of it.
+
+        Args:
+            credentials: an `OAuth2`, an `OAuth1`, or the id of a user whose tokens the store keeps
+                (``"944480690"``).
+            user_id: whose the credentials are, where that is known.
 
         Raises:
             InvalidRequest: the credentials are of no kind known here, or belong to another user.
+                What a call raises besides: `AuthorizationNeeded` where the store keeps no tokens of
+                the user or they are no good any more, `RenewalFailed` where they ran out and cannot
+                be renewed now, `StoreFailed`.
         """
-        if not isinstance(credentials, OAuth2 | OAuth1):
-            raise InvalidRequest(
-                f"credentials are an OAuth2 or an OAuth1, not {type(credentials).__name__}",
-                argument="credentials",
-            )
-        known = None if user_id is None else checks.user_id(user_id, "user_id")
-        if isinstance(credentials, OAuth1):
-            told = credentials.user_id
-            if known is not None and told is not None and known != told:
-                raise InvalidRequest(
-                    f"this OAuth 1.0a token belongs to user {told}, not to {known}",
-                    argument="user_id",
-                )
-            known, secret = known or told, credentials.token
-        else:
-            secret = credentials.access_token
-        authorize = authorizer(
-            credentials, consumer_key=self._consumer_key, consumer_secret=self._consumer_secret
-        )
-        digest = hashlib.sha256(secret.encode()).hexdigest()
+        return self._access.account(credentials, user_id)
 
-        async def identify(manners: Manners) -> str:
-            return await self._identify(digest, authorize, manners)
+    async def accounts(self) -> list[StoredAccount]:
+        """The accounts whose tokens the store keeps, by user id; `account` opens one of them.
 
-        return Account(Hands(self._road, authorize, known, identify))
+        Raises:
+            StoreFailed: the store cannot be read.
+        """
+        return await self._access.accounts()
+
+    def authorize(
+        self,
+        *,
+        scopes: Iterable[str] | str = SCOPES,
+        redirect_uri: str | None = None,
+        state: str | None = None,
+    ) -> Authorization[Account]:
+        """Begin a login by OAuth 2.0 (Authorization Code with PKCE, S256); sends nothing.
+
+        Send the user to ``authorization.url``, and complete it with the address that the browser
+        comes back to: ``account = await authorization.complete(callback_url)``. The tokens are kept
+        in the store.
+
+        Args:
+            scopes: what to ask the user for; all that this library needs where it is left out.
+                Without ``offline.access`` there is no refresh token, and the login lasts two hours.
+            redirect_uri: where the browser comes back to, letter for letter as it is registered;
+                the App's where it is left out.
+            state: 16 to 500 characters that nobody can guess, to find this login again by; one is
+                made where it is left out.
+
+        Raises:
+            InvalidRequest: the App has no client_id, or an argument cannot be.
+
+        Source: https://docs.x.com/fundamentals/authentication/oauth-2-0/authorization-code
+        """
+        return self._access.authorize(scopes, redirect_uri, state)
+
+    async def authorize_oauth1(
+        self, *, callback_url: str | None = None, sign_in: bool = False
+    ) -> OAuth1Authorization[Account]:
+        """Begin a login by OAuth 1.0a: ``POST /oauth/request_token``.
+
+        Send the user to its ``url``; complete it with the address that the browser comes back to,
+        or with the PIN.
+
+        Args:
+            callback_url: where the browser comes back to, as it is registered; None for a PIN that
+                the user is shown and types in.
+            sign_in: ask only a user who has not allowed the app yet (``/oauth/authenticate``).
+
+        Raises:
+            InvalidRequest: the App has no consumer key and secret.
+            RenewalFailed: the server does not accept them, or the callback address, or fails.
+            NotSent, OutcomeUnknown: what a request raises that does not come through.
+
+        Source: https://docs.x.com/fundamentals/authentication/oauth-1-0a/obtaining-user-access-tokens
+        """
+        return await self._access.authorize_oauth1(callback_url, sign_in)
+
+    async def revoke(self, user_id: str | int) -> None:
+        """End a user's grant at the server, and forget its tokens.
+
+        Sends ``POST /2/oauth2/revoke``, or ``POST /1.1/oauth/invalidate_token.json`` for OAuth
+        1.0a. What is revoked already is forgotten all the same.
+
+        Raises:
+            AuthorizationNeeded: the store keeps no tokens of this user.
+            RenewalFailed: the server did not do it: they are kept.
+            StoreFailed: the store cannot be read or written.
+        """
+        await self._access.revoke(user_id)
+
+    async def forget(self, user_id: str | int) -> bool:
+        """Forget a user's tokens here, and leave the grant at the server; whether there were any.
+
+        Raises:
+            StoreFailed: the store cannot be written.
+        """
+        return await self._access.forget(user_id)
 
     def watch(
         self,
@@ -327,9 +439,14 @@ class App:
             ) from None
 
     async def __aenter__(self) -> Self:
-        """Ready at once; connections open with the first request."""
+        """Open the store; connections open with the first request.
+
+        Raises:
+            StoreFailed: the store cannot be opened.
+        """
         if self._closed:
             raise AppClosed("the App is closed; make a new one")
+        await self._store.open()
         return self
 
     async def __aexit__(
@@ -353,43 +470,35 @@ class App:
         try:
             await self._scheduler.aclose(self._timeout)
         finally:
-            for task in self._known.values():
-                task.cancel()
-            await self._transport.aclose()
-
-    async def _identify(self, digest: str, authorize: Authorizer, manners: Manners) -> str:
-        """Whose token this is: asked once, however many calls want to know at the same time."""
-        while True:
-            task = self._known.get(digest)
-            mine = task is None
-            if task is None:
-                task = asyncio.ensure_future(self._ask_who(digest, authorize, manners))
-                self._known[digest] = task
-                task.add_done_callback(lambda done: self._forget_failed(digest, done))
             try:
-                return await asyncio.shield(task)
-            except BudgetExhausted:
-                # Another handle's max_wait has ended the question; this one's may be longer.
-                if mine:
-                    raise
+                await self._access.aclose(self._timeout)
+            finally:
+                await self._transport.aclose()
 
-    async def _ask_who(self, digest: str, authorize: Authorizer, manners: Manners) -> str:
-        # Until the answer is in, its budget has an owner of its own: the token's fingerprint.
-        stranger = f"token {digest[:8]}"
+    def _seconds(self) -> float:
+        """`_now` in seconds since 1970."""
+        known = self._scheduler.server_time()
+        return wall_time().timestamp() if known is None else known
 
-        async def nobody(manners: Manners) -> str:
-            return stranger
-
-        hands = Hands(self._road, authorize, stranger, nobody, manners)
-        return (await users.me(hands, self._road.naming)).id
-
-    def _forget_failed(self, digest: str, task: asyncio.Task[str]) -> None:
-        if task.cancelled() or task.exception() is not None:
-            self._known.pop(digest, None)
+    def _now(self) -> datetime:
+        """The time on the server, or what the machine takes for it."""
+        return self._scheduler.server_instant(0.0) or wall_time()
 
 
-def _base(url: str) -> str:
-    """The base of every URL, without a slash at its end, or `InvalidRequest`."""
+def _vault_keys(keys: str | Iterable[str] | None) -> list[str]:
+    """The keys that seal a store, the one in use first."""
+    if keys is None:
+        return []
+    listed = keys.split(",") if isinstance(keys, str) else list(keys)
+    if not all(isinstance(key, str) for key in listed):
+        raise InvalidRequest(
+            "vault_key is a key, several, or 'keyring:', as text", argument="vault_key"
+        )
+    return [key.strip() for key in listed if key.strip()]
+
+
+def _base(url: str, argument: str = "base_url") -> str:
+    """An address without a slash at its end, or `InvalidRequest`."""
     try:
         if not isinstance(url, str) or not re.fullmatch(r"[\x21-\x7e]+", url):
             raise ValueError
@@ -398,12 +507,12 @@ def _base(url: str) -> str:
             raise ValueError
     except ValueError:
         raise InvalidRequest(
-            "base_url is an http or https URL with a host, such as https://api.x.com",
-            argument="base_url",
+            f"{argument} is an http or https URL with a host, such as https://api.x.com",
+            argument=argument,
         ) from None
     if "?" in url or "#" in url or "@" in parts.netloc:
         raise InvalidRequest(
-            "base_url has no query, no fragment and no credentials in it", argument="base_url"
+            f"{argument} has no query, no fragment and no credentials in it", argument=argument
         )
     return url.rstrip("/")
 

@@ -39,6 +39,7 @@ _HEADERS = {
     "Accept": "application/json",
     "Accept-Encoding": "gzip, deflate",
 }
+_FORM = "application/x-www-form-urlencoded"
 _URLS_KEPT = 4096
 _NO_HEADERS: CIMultiDictProxy[str] = CIMultiDictProxy(CIMultiDict())
 
@@ -95,7 +96,8 @@ class Transport:
         self._clock = clock
         self._timeout = aiohttp.ClientTimeout(total=timeout)
         self._max_connections = max_connections
-        self._proxy = _proxy_for(base_url) if trust_env else None
+        self._proxy_to = _proxy_for if trust_env else _no_proxy
+        self._proxy = self._proxy_to(base_url)
         self._session = session
         self._own = session is None
         self._closed = False
@@ -135,13 +137,13 @@ class Transport:
         try:
             raw = await session.request(
                 request.route.method,
-                self._url(request.path),
+                self._url(request.path) if request.url is None else URL(request.url, encoded=True),
                 data=request.body,
                 headers=self._headers(request),
                 allow_redirects=False,
                 raise_for_status=False,
                 auto_decompress=True,
-                proxy=self._proxy,
+                proxy=self._proxy if request.url is None else self._proxy_to(request.url),
                 timeout=self._timeout,
                 trace_request_ctx=(self._mark, request) if self._traced else None,
             )
@@ -178,9 +180,9 @@ class Transport:
         return self._session
 
     def _headers(self, request: Request) -> dict[str, str]:
-        headers = {"Authorization": request.authorization}
+        headers = {"Authorization": request.authorization} if request.authorization else {}
         if request.body is not None:
-            headers["Content-Type"] = "application/json"
+            headers["Content-Type"] = _FORM if request.form else "application/json"
         return headers if self._own else {**_HEADERS, **headers}
 
     def _url(self, path: str) -> URL:
@@ -236,9 +238,13 @@ def _ours(exc: Exception, request: Request, timeout: float | None) -> XdmError:
     return ConnectionLost(f"{what} left, and the connection broke ({kind})", status=status)
 
 
-def _proxy_for(base_url: str) -> str | None:
+def _no_proxy(url: str) -> str | None:
+    return None
+
+
+def _proxy_for(url: str) -> str | None:
     """The proxy that the environment names for this host (``HTTPS_PROXY``, ``NO_PROXY`` …)."""
-    parts = urlsplit(base_url)
+    parts = urlsplit(url)
     if urllib.request.proxy_bypass(parts.netloc):
         return None
     return urllib.request.getproxies().get(parts.scheme)

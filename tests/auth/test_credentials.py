@@ -121,9 +121,10 @@ def test_any_token_can_be_said_to_be_app_only_but_only_by_name() -> None:
 @pytest.mark.parametrize("bad", [None, "token", b"token", {"access_token": "a"}, OAuth2])
 async def test_what_are_no_credentials_make_no_account(bad) -> None:
     async with App() as app:
-        with pytest.raises(InvalidRequest, match="an OAuth2 or an OAuth1") as caught:
+        with pytest.raises(InvalidRequest, match="an OAuth2, an OAuth1, or the id") as caught:
             app.account(bad)
     assert caught.value.argument == "credentials"
+    assert "token" not in str(caught.value).replace("tokens", "")
 
 
 KEYS = {"consumer_key": "ck", "consumer_secret": "cs"}

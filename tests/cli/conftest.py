@@ -2,17 +2,23 @@
 
 import asyncio
 import os
+import socket
 import sys
 import threading
 import time
 from asyncio.subprocess import PIPE, Process
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+import attrs
+import platformdirs
 import pytest
 
 from xdm_async.emulator import Emulator
+from xdm_async.stores.base import Grant
+from xdm_async.stores.opening import open_store
 
 ROOT = Path(__file__).parent.parent.parent
 MAIN = "from xdm_async.cli import main; main()"
@@ -117,12 +123,17 @@ class Here:
 
 
 @pytest.fixture
-def clean() -> Iterator[None]:
-    """An environment in which nothing is said to `xdm`, two hours ahead of UTC."""
+def clean(tmp_path: Path) -> Iterator[None]:
+    """An environment in which nothing is said to `xdm`, two hours ahead of UTC.
+
+    The user is nobody's: no store of theirs is there, and no screen for a browser.
+    """
     with pytest.MonkeyPatch.context() as patch:
         for name in list(os.environ):
-            if name.startswith("XDM_"):
+            if name.startswith("XDM_") or name in ("DISPLAY", "WAYLAND_DISPLAY", "BROWSER"):
                 patch.delenv(name)
+        patch.setenv("HOME", str(tmp_path))
+        patch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
         patch.setenv("TZ", "Etc/GMT-2")
         time.tzset()
         yield
@@ -145,6 +156,83 @@ def settle(serve: Serve, clean: None, monkeypatch: pytest.MonkeyPatch) -> Callab
 @pytest.fixture
 def here(settle: Callable[..., Here]) -> Here:
     return settle()
+
+
+class Desk(Here):
+    """The same, where ann and ben are not logged in yet, and the app has its keys."""
+
+    def __init__(self, x: Emulator, redirect_uri: str, store: Path) -> None:
+        super().__init__(x)
+        self.redirect_uri = redirect_uri
+        self.store = store
+        """Where accounts are kept by default."""
+        self.env = {
+            "XDM_BASE_URL": x.url,
+            "XDM_REDIRECT_URI": redirect_uri,
+            **{f"XDM_{name.upper()}": value for name, value in x.app.items()},
+        }
+
+    def keep(self, *names: str, key: str = "", **grant: Any) -> None:
+        """Have the store keep tokens of these users that the local X has given out."""
+
+        async def put() -> None:
+            store = open_store(f"sqlite:{self.store}", [key] if key else [])
+            await store.open()
+            for name in names:
+                user = getattr(self, name)
+                tokens = self.x.token(user)
+                kept = Grant(
+                    user.id,
+                    "oauth2",
+                    tokens["access_token"],
+                    tokens["refresh_token"],
+                    expires_at=time.time() + 7200,
+                    lifetime=7200,
+                    scopes=tokens["scopes"],
+                    username=name,
+                )
+                await store.vault.put(attrs.evolve(kept, **grant))
+            await store.aclose()
+
+        asyncio.run(put())
+
+    def kept(self, key: str = "") -> dict[str, Grant]:
+        """What the store keeps, by username."""
+
+        async def grants() -> list[Grant]:
+            store = open_store(f"sqlite:{self.store}", [key] if key else [])
+            await store.open()
+            try:
+                return await store.vault.grants()
+            finally:
+                await store.aclose()
+
+        if not self.store.exists():
+            return {}
+        with ThreadPoolExecutor(1) as aside:  # a test may have an event loop of its own
+            return {
+                grant.username or "": grant
+                for grant in aside.submit(asyncio.run, grants()).result()
+            }
+
+    def secrets(self) -> set[str]:
+        """What nobody may ever be told."""
+        found = {self.env["XDM_CLIENT_SECRET"], self.env["XDM_CONSUMER_SECRET"]}
+        for grant in self.kept().values():
+            found |= {grant.token, grant.secret or grant.token}
+        return found
+
+
+@pytest.fixture
+def desk(serve: Serve, clean: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Desk:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        redirect_uri = f"http://127.0.0.1:{taken.getsockname()[1]}/callback"
+    store = platformdirs.user_data_path("xdm_async") / "store.sqlite"
+    assert store.is_relative_to(tmp_path)
+    made = Desk(serve(callbacks=(redirect_uri,)), redirect_uri, store)
+    for name, value in made.env.items():
+        monkeypatch.setenv(name, value)
+    return made
 
 
 @pytest.fixture

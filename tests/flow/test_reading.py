@@ -162,6 +162,7 @@ async def test_the_next_page_comes_ahead_and_a_closed_app_leaves_nothing_behind(
             stream = app.account(OAuth2(**ann.oauth2), user_id=ann.id).events(max_results=10)
             for _ in range(5):
                 await anext(stream)
+            await asyncio.sleep(0)  # the reader lets others run
             assert stream._ahead is not None
             await stream.aclose()
             assert len(await stream.collect()) == 25

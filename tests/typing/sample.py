@@ -12,6 +12,8 @@ from aiolimiter import AsyncLimiter
 from xdm_async import (
     Account,
     App,
+    Authorization,
+    AuthorizationNeeded,
     BudgetExhausted,
     BudgetState,
     Checkpoint,
@@ -24,6 +26,7 @@ from xdm_async import (
     MessageCreate,
     Notice,
     OAuth1,
+    OAuth1Authorization,
     OAuth2,
     Observer,
     Page,
@@ -31,7 +34,11 @@ from xdm_async import (
     ParticipantsLeave,
     Priority,
     Refused,
+    RenewalFailed,
     SentMessage,
+    Store,
+    StoredAccount,
+    StoreFailed,
     TooManyWaiting,
     UnknownEvent,
     User,
@@ -111,6 +118,35 @@ async def read(app: App, account: Account) -> None:
         assert_type(events, Watch)
         assert_type(await anext(aiter(events)), Event)
     App(naming="current")
+
+
+async def log_in(app: App, store: Store) -> None:
+    login = app.authorize(scopes=["dm.read"], redirect_uri="http://127.0.0.1:8347/callback")
+    assert_type(login, Authorization[Account])
+    assert_type((login.url, login.state), tuple[str, str])
+    try:
+        assert_type(await login.complete("http://127.0.0.1:8347/callback?state=s&code=c"), Account)
+    except AuthorizationNeeded as needed:
+        assert_type((needed.user_id, needed.reason), tuple[str | None, str])
+    except RenewalFailed as failed:
+        assert_type(failed.user_id, str | None)
+    except StoreFailed:
+        pass
+    pin = await app.authorize_oauth1()
+    assert_type(pin, OAuth1Authorization[Account])
+    assert_type(await pin.complete("1234567"), Account)
+    stored = await app.accounts()
+    assert_type(stored, list[StoredAccount])
+    assert_type(stored[0].expires_at, datetime | None)
+    assert_type(app.account(stored[0].user_id), Account)
+    await app.revoke("944480690")
+    assert_type(await app.forget(944480690), bool)
+    App(store=store, client_id="c", client_secret="s", vault_key=None)
+    App(
+        store="sqlite:xdm.db",
+        vault_key=["new", "old"],
+        token_url="https://api.x.com/2/oauth2/token",
+    )
 
 
 async def wait(account: Account, observer: Observer) -> None:

@@ -19,18 +19,15 @@ from .credentials import OAuth1
 class Signature:
     """Authorizes requests of one user with a signature that is fresh for each attempt."""
 
+    lasting = True
+
     def __init__(
         self, credentials: OAuth1, consumer_key: str | None, consumer_secret: str | None
     ) -> None:
-        if not _key(consumer_key) or not _key(consumer_secret):
-            raise InvalidRequest(
-                "OAuth 1.0a requests are signed with the app's keys too: give App a consumer_key "
-                "and a consumer_secret",
-                argument="consumer_key",
-            )
+        key, secret = _keys((consumer_key, consumer_secret))
         self._client = _Quiet(
-            consumer_key,
-            client_secret=consumer_secret,
+            key,
+            client_secret=secret,
             resource_owner_key=credentials.token,
             resource_owner_secret=credentials.token_secret,
         )
@@ -47,6 +44,42 @@ class Signature:
         self._client.timestamp = None if now is None else str(int(now))
         _, headers, _ = self._client.sign(url, http_method=request.route.method)
         return str(headers["Authorization"])
+
+
+def sign_step(
+    url: str,
+    consumer: tuple[str | None, str | None],
+    *,
+    token: str | None = None,
+    secret: str | None = None,
+    callback: str | None = None,
+    verifier: str | None = None,
+) -> str:
+    """The ``Authorization`` header of one step of a login.
+
+    Raises:
+        InvalidRequest: the App has no consumer key and secret.
+    """
+    client = _Quiet(
+        *_keys(consumer),
+        resource_owner_key=token,
+        resource_owner_secret=secret,
+        callback_uri=callback,
+        verifier=verifier,
+    )
+    _, headers, _ = client.sign(url, http_method="POST")
+    return str(headers["Authorization"])
+
+
+def _keys(consumer: tuple[object, object]) -> tuple[str, str]:
+    key, secret = consumer
+    if not _key(key) or not _key(secret):
+        raise InvalidRequest(
+            "OAuth 1.0a requests are signed with the app's keys too: give App a consumer_key "
+            "and a consumer_secret",
+            argument="consumer_key",
+        )
+    return key, secret
 
 
 def _key(value: object) -> TypeGuard[str]:

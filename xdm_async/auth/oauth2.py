@@ -10,6 +10,8 @@ from .credentials import OAuth2
 class Bearer:
     """Authorizes requests of one user with an OAuth 2.0 access token."""
 
+    lasting = True
+
     def __init__(self, credentials: OAuth2) -> None:
         self._header = f"Bearer {credentials.access_token}"
         self._app_only = credentials.for_app_only

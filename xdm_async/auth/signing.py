@@ -17,6 +17,11 @@ from .oauth2 import Bearer
 class Authorizer(Protocol):
     """What a `Request` carries as its credentials: it can authorize one user's requests."""
 
+    @property
+    def lasting(self) -> bool:
+        """Whether it stays as it is: nothing in it is ever renewed."""
+        ...
+
     def check(self, route: Route) -> None:
         """Raise `InvalidRequest` if the server is known to refuse this route to this user."""
         ...

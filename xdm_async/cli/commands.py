@@ -21,6 +21,7 @@ import typer
 
 from ..budgets import plans
 from ..budgets.priority import RESERVE, Priority
+from ..emulator import CALLBACKS, check_callbacks
 from ..errors import InvalidPlan
 from ..simulation import (
     TABLES,
@@ -33,7 +34,9 @@ from ..simulation import (
     parse_mix,
     svg,
 )
+from . import accounts as keeping
 from . import demo as demos
+from . import login as logins
 from . import reading, serve
 from . import simulate as simulations
 from .display import Display, display_on, follow
@@ -110,13 +113,32 @@ def emulator(
             "seconds of each user. Once for each."
         ),
     ] = None,
+    callback: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="URL",
+            help="An address where logins may end, matched exactly, in place of "
+            f"{CALLBACKS[0]}. Once for each.",
+        ),
+    ] = None,
     as_json: Annotated[
         bool, typer.Option("--json", help="Describe it in one line for machines.")
     ] = False,
 ) -> int:
     """Serve a local X on loopback until Ctrl-C."""
     try:
-        x = serve.build(limit or (), port=port, users=users, seed=seed, day_headers=day_headers)
+        callbacks = check_callbacks(callback or CALLBACKS)
+    except ValueError as exc:
+        raise typer.BadParameter(str(exc), param_hint="'--callback'") from None
+    try:
+        x = serve.build(
+            limit or (),
+            port=port,
+            users=users,
+            seed=seed,
+            day_headers=day_headers,
+            callbacks=callbacks,
+        )
     except ValueError as exc:
         raise typer.BadParameter(str(exc), param_hint="'--limit'") from None
     try:
@@ -286,6 +308,9 @@ def _simulate(setting: Setting, json_file: str | None, svg_file: str | None) -> 
 
 for _reads in (reading.events, reading.watch, reading.export):
     cli.command()(_reads)
+
+for _knows in (logins.login, keeping.accounts, keeping.logout, keeping.whoami):
+    cli.command()(_knows)
 
 
 async def _demo(setting: demos.Setting, progress: Progress, display: Display) -> Outcome:

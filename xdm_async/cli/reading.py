@@ -21,13 +21,15 @@ from .. import Account, Conversation, EventQuery, EventStream
 from ..errors import CheckpointFailed, InvalidRequest, XdmError
 from ..models.ids import parse_conversation_id
 from . import credentials
+from .accounts import As
 from .export import Export
 from .export_file import SoFar
-from .failing import Failed, Misused, output_said
+from .failing import Failed, output_said
 from .lines import Printer, harmless
 from .status import Status, Waits
 from .stopping import Stopped, run_until_stopped
 from .when import HELP, Bound, parse_when, spelled
+from .wording import misuse
 
 _OPTIONS = {
     "participant_id": "--with",
@@ -120,11 +122,13 @@ def events(
     max_wait: MaxWait = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,
     naming: Naming = "classic",
+    account: As = None,
 ) -> int:
     """Show the events of an account, newest first.
 
     The account is the environment's: XDM_ACCESS_TOKEN, or XDM_OAUTH1_TOKEN and
-    XDM_OAUTH1_TOKEN_SECRET with XDM_CONSUMER_KEY and XDM_CONSUMER_SECRET.
+    XDM_OAUTH1_TOKEN_SECRET with XDM_CONSUMER_KEY and XDM_CONSUMER_SECRET. Else it is one that xdm
+    login has logged in.
     """
     which = Which(with_, in_)
     query = _query(since, until, types)
@@ -133,7 +137,7 @@ def events(
         if until is None:  # the pages before it are passed, the larger the better
             query["max_results"] = min(limit, 100)
     printer = Printer(sys.stdout, as_json=as_json, everything=which.everything)
-    return _show(which, query, printer, max_wait, naming)
+    return _show(which, query, printer, max_wait, naming, account)
 
 
 def watch(
@@ -158,10 +162,11 @@ def watch(
     ] = 0.5,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,
     naming: Naming = "classic",
+    account: As = None,
 ) -> int:
     """Show new events as they happen, oldest first, until Ctrl-C.
 
-    The account is the environment's, as for xdm events.
+    The account is found as by xdm events.
     """
     which = Which(with_, in_)
     how: dict[str, Any] = {"share": share}
@@ -173,11 +178,11 @@ def watch(
 
     async def work() -> None:
         async with (
-            credentials.account(naming=naming) as account,
+            credentials.account(account, naming=naming) as acting,
             Status(
                 sys.stderr, lambda: "" if printer.printed else "watching, until Ctrl-C"
             ) as status,
-            which.of(account).watch(**how) as found,
+            which.of(acting).watch(**how) as found,
         ):
             async for event in found:
                 status.hide()
@@ -210,12 +215,13 @@ def export(
         bool, typer.Option("--json", help="Say what came of it as one JSON object.")
     ] = False,
     naming: Naming = "classic",
+    account: As = None,
 ) -> int:
     """Write all events of an account or a conversation into a file, one JSON object a line.
 
     Newest first. Interrupted at any moment, it goes on where it was: no line is lost, and none
-    repeated. What happens after it has begun is not in it. The account is the environment's, as
-    for xdm events.
+    repeated. What happens after it has begun is not in it. The account is found as by xdm
+    events.
     """
     which = Which(with_, in_)
     query = _query(since, until, types)
@@ -225,7 +231,7 @@ def export(
                 "standard output is for the events: give --output a FILE", param_hint="'--json'"
             )
         printer = Printer(sys.stdout, as_json=True)
-        return _show(which, query, printer, max_wait, naming)
+        return _show(which, query, printer, max_wait, naming, account)
     words = {
         "with": with_,
         "in": in_ and (parse_conversation_id(in_) or in_),
@@ -245,32 +251,41 @@ def export(
 
     async def work() -> None:
         async with (
-            credentials.account(naming=naming, max_wait=max_wait, observer=waits) as account,
+            credentials.account(
+                account, naming=naming, max_wait=max_wait, observer=waits
+            ) as acting,
             Status(sys.stderr, lambda: "; ".join(filter(None, (run.words(), waits.words())))),
         ):
-            target = which.of(account)
+            target = which.of(acting)
 
             def ask(bounds: EventQuery) -> EventStream:
                 whole = query.copy()
                 whole.update(bounds)
                 return target.events(**whole)
 
-            await run.run(account, ask)
+            await run.run(acting, ask)
 
     return _export(run, work(), as_json)
 
 
 def _show(
-    which: Which, query: EventQuery, printer: Printer, max_wait: float | None, naming: str
+    which: Which,
+    query: EventQuery,
+    printer: Printer,
+    max_wait: float | None,
+    naming: str,
+    account: str | None,
 ) -> int:
     """Print a list to its end."""
     waits = Waits()
 
     async def work() -> None:
         async with (
-            credentials.account(naming=naming, max_wait=max_wait, observer=waits) as account,
+            credentials.account(
+                account, naming=naming, max_wait=max_wait, observer=waits
+            ) as acting,
             Status(sys.stderr, waits.words) as status,
-            contextlib.aclosing(which.of(account).events(**query)) as stream,
+            contextlib.aclosing(which.of(acting).events(**query)) as stream,
         ):
             async for event in stream:
                 status.hide()
@@ -284,7 +299,7 @@ def _export(run: Export, work: Coroutine[Any, Any, None], as_json: bool) -> int:
         try:
             run_until_stopped(work)
         except InvalidRequest as exc:
-            raise _misuse(exc) from None
+            raise misuse(exc, _OPTIONS) from None
         except XdmError as exc:
             raise Failed(run.interrupted(harmless(str(exc)))) from None
         except (Stopped, KeyboardInterrupt):
@@ -305,7 +320,7 @@ def _run(work: Coroutine[Any, Any, None], stopped: Callable[[], int]) -> int:
     except (Stopped, KeyboardInterrupt):
         return stopped()
     except InvalidRequest as exc:
-        raise _misuse(exc) from None
+        raise misuse(exc, _OPTIONS) from None
     except CheckpointFailed:
         raise
     except XdmError as exc:
@@ -316,13 +331,6 @@ def _run(work: Coroutine[Any, Any, None], stopped: Callable[[], int]) -> int:
 def _stopped(sentence: str) -> int:
     print(sentence, file=sys.stderr)
     return 1
-
-
-def _misuse(exc: InvalidRequest) -> Exception:
-    option = _OPTIONS.get(exc.argument or "")
-    if option is None:
-        return Misused(harmless(str(exc)))
-    return typer.BadParameter(harmless(str(exc)), param_hint=f"'{option}'")
 
 
 def _query(since: str | None, until: str | None, types: list[str] | None) -> EventQuery:

@@ -17,6 +17,8 @@ class Ask:
     """A request wants to leave."""
 
     ticket: Ticket
+    again: bool = False
+    """It was granted before, and could not go: it goes before those of its line."""
 
 
 @attrs.define(eq=False)

@@ -103,12 +103,14 @@ class Place(IntEnum):
 class Line:
     """The waiting tickets of one flow and one priority, in order of arrival."""
 
-    __slots__ = ("count", "first", "last", "priority", "run")
+    __slots__ = ("count", "first", "last", "priority", "returned", "run")
 
     def __init__(self, priority: Priority) -> None:
         self.priority = priority
         self.first: Ticket | None = None
         self.last: Ticket | None = None
+        self.returned: Ticket | None = None
+        """The last of those that were granted, could not go, and came back in their order."""
         self.count = 0
         self.run = 0
         """Grants since the next lower line last had one, while that waited."""
@@ -208,9 +210,28 @@ class Flow:
         line.first = ticket
         self._count(line, 1)
 
+    def put_back(self, ticket: Ticket) -> None:
+        """Granted before, and not gone: before those who wait, behind those who came back so."""
+        line = self._line(ticket.priority)
+        before = line.returned
+        line.returned = ticket
+        if before is None:
+            self.push_front(ticket)
+            return
+        ticket.flow, ticket.stage = self, Stage.WAITING
+        ticket.previous, ticket.following = before, before.following
+        if before.following is None:
+            line.last = ticket
+        else:
+            before.following.previous = ticket
+        before.following = ticket
+        self._count(line, 1)
+
     def remove(self, ticket: Ticket) -> None:
         """Leave the line, from wherever in it; O(1)."""
         line = self._line(ticket.priority)
+        if line.returned is ticket:
+            line.returned = ticket.previous
         if ticket.previous is None:
             line.first = ticket.following
         else:
@@ -259,6 +280,8 @@ class Flow:
             assert ticket is not None
             gone.append(ticket)
             self.served += ticket.cost
+            if ticket is line.returned:
+                line.returned = None
             following = ticket.following
             ticket.previous = ticket.following = None
             ticket = following

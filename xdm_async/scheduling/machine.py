@@ -205,7 +205,11 @@ class Machine(Granting):
             return
         each, all_of_them = self._max_waiting
         full = flow.owner.waiting >= each or self.waiting >= all_of_them
-        flow.append(ticket)
+        if event.again:
+            full = False
+            flow.put_back(ticket)
+        else:
+            flow.append(ticket)
         self._join(flow, ticket, now)
         if full and ticket.stage is Stage.WAITING:
             self._leave(flow, ticket, now)

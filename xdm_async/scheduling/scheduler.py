@@ -40,7 +40,7 @@ from .events import (
 )
 from .flows import Stage, Ticket
 from .machine import MAX_WAITING, Machine
-from .notices import Observer
+from .notices import Observer, Refreshed
 from .pacing import Pacer
 from .reporter import Reporter, Story
 
@@ -121,6 +121,11 @@ class Scheduler:
         """What is left for an account on a route now; None where no budget is known."""
         return self._machine.room(user_id, route, self._clock.now())
 
+    def told_renewed(self, user_id: str) -> None:
+        """Tell an observer whose tokens were renewed."""
+        if self._reporter is not None:
+            self._reporter.tell(Refreshed(user_id))
+
     def send(self, request: Request) -> Coroutine[Any, Any, Response]:
         """Wait for the request's turn, carry it out, and return a good answer.
 
@@ -142,10 +147,12 @@ class Scheduler:
         manners, now = request.manners, self._clock.now()
         ticket = Ticket(request.user_id, request.route.name, manners.priority, manners.weight)
         if manners.max_wait is not None:
-            ticket.deadline = now + manners.max_wait
+            if request.deadline is None:
+                request.deadline = now + manners.max_wait
+            ticket.deadline = request.deadline
         ticket.sink = None
         if not self._machine.admit(ticket, now):
-            self._step(Ask(ticket), now)
+            self._step(Ask(ticket, request.again), now)
         while True:
             if ticket.stage is not Stage.GRANTED:
                 await self._turn(ticket, request, story)

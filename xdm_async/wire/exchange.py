@@ -110,6 +110,10 @@ class Request:
     path: str
     """Percent-encoded path and query, as signed and as sent."""
     body: bytes | None = None
+    url: str | None = None
+    """The whole address, of what does not lie below the API's own."""
+    form: bool = False
+    """Whether the body is a form; it is JSON otherwise."""
     user_id: str = ""
     credentials: object = None
     """Whose request it is; the account's own link fills both in."""
@@ -121,6 +125,10 @@ class Request:
     answer: Response | None = None
     """Set when the headers of the answer are in, whatever becomes of its body."""
     manners: Manners = MANNERS
+    deadline: float | None = None
+    """On the local clock, when its ``max_wait`` ends: it counts from its first attempt."""
+    again: bool = False
+    """Whether it was granted before: it goes again before those that wait."""
     on_left: Callable[[], None] | None = None
     """Called each time that its headers have been handed over, where somebody wants to know."""
 

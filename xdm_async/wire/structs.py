@@ -151,13 +151,14 @@ class _Structs:
         made = make.format(v="v")
         if not named:
             return [*lines, f"model.{name} = {made} if {there} else {name}_default"]
+        slots = (name, *(slot for slot, _ in named))
         return [
             *lines,
             f"if {there}:",
             f"    model.{name} = {made}",
             *(f"    model.{slot} = {resolve}" for slot, resolve in named),
             "else:",
-            *(f"    model.{slot} = {slot}_default" for slot in (name, *(slot for slot, _ in named))),
+            *(f"    model.{slot} = {slot}_default" for slot in slots),
         ]
 
     def _make(self, kind: Any, scope: dict[str, Any]) -> str:
