@@ -1,5 +1,6 @@
 """The one place where aioresponses meets aiohttp: shared by every test that wants an odd answer."""
 
+import gc
 import inspect
 from collections.abc import Iterator
 from types import SimpleNamespace
@@ -27,6 +28,13 @@ def odd_answers(monkeypatch: pytest.MonkeyPatch) -> Iterator[aioresponses]:
     monkeypatch.setattr("aioresponses.core.ClientResponse", _Answer)
     with aioresponses() as answers:
         yield answers
+
+
+def pytest_collection_finish() -> None:
+    """What is imported by now stays: the collector need not look through it again and again."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 100)
 
 
 settings.register_profile("steady", derandomize=True, deadline=None)

@@ -24,7 +24,7 @@ from .auth.signing import Authorizer, authorizer
 from .auth.tokens import TokenEndpoint
 from .clock import Clock
 from .endpoints import checks, users
-from .errors import AuthorizationNeeded, BudgetExhausted, InvalidRequest, RenewalFailed
+from .errors import AppClosed, AuthorizationNeeded, BudgetExhausted, InvalidRequest, RenewalFailed
 from .hands import Hands, Road
 from .models.ids import is_number
 from .models.objects import User
@@ -106,6 +106,7 @@ class Access:
             renewed=renewed,
         )
         self._asking: dict[str, asyncio.Task[str]] = {}
+        self._closed = False
         self.road: Road
 
     def above(self, scheduler: Sender) -> Sender:
@@ -114,6 +115,7 @@ class Access:
 
     async def aclose(self, patience: float) -> None:
         """Let what renews tokens come to its end, and close the store."""
+        self._closed = True
         for task in self._asking.values():
             task.cancel()
         try:
@@ -268,6 +270,10 @@ class Access:
         """Whose token this is: asked once, however many calls want to know at the same time."""
         while True:
             task = self._asking.get(digest)
+            if isinstance(authorize, LiveGrant) and not (task and task.done()):
+                # Each waits for tokens as long as it will itself: only the question is shared.
+                await authorize.ready(users.ME, manners.max_wait)
+                task = self._asking.get(digest)
             mine = task is None
             if task is None:
                 task = asyncio.ensure_future(self._ask_who(digest, authorize, manners))
@@ -275,6 +281,11 @@ class Access:
                 task.add_done_callback(lambda done: self._forget_failed(digest, done))
             try:
                 return await asyncio.shield(task)
+            except asyncio.CancelledError:
+                me = asyncio.current_task()
+                if self._closed and task.cancelled() and not (me and me.cancelling()):
+                    raise AppClosed("the App was closed before the request could leave") from None
+                raise
             except BudgetExhausted:
                 # Another handle's max_wait has ended the question; this one's may be longer.
                 if mine:
@@ -282,10 +293,8 @@ class Access:
 
     async def _ask_who(self, digest: str, authorize: Authorizer, manners: Manners) -> str:
         grant = authorize if isinstance(authorize, LiveGrant) else None
-        if grant is not None:
-            await grant.ready(users.ME, manners.max_wait)
-            if grant.user_id is not None:
-                return grant.user_id
+        if grant is not None and grant.user_id is not None:
+            return grant.user_id
         # Until the answer is in, its budget has an owner of its own: the token's fingerprint.
         stranger = f"token {digest[:8]}"
 

@@ -508,7 +508,7 @@ def chosen(options: list[T], pick: int, many: int) -> list[T]:
 
 
 TestTraffic = Traffic.TestCase
-TestTraffic.settings = settings(max_examples=70, stateful_step_count=50)
+TestTraffic.settings = settings(max_examples=40, stateful_step_count=50)
 
 
 @pytest.mark.slow

@@ -44,6 +44,7 @@ async def test_the_smallest_demos_hold_too(accounts: int, messages: int) -> None
     assert outcome.lower_bound_seconds == 0
 
 
+@pytest.mark.slow
 async def test_a_server_stricter_than_it_says_is_not_passed_over() -> None:
     """The app's budget is in no header, so the client finds out by refusals: sent all, failed."""
 

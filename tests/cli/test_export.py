@@ -478,6 +478,7 @@ def survives(kills: tuple[int, ...], forks: Forks, file: Path, expected: list[st
     assert sorted(file.parent.iterdir()) == [file, note(file)]
 
 
+@pytest.mark.slow
 @posix
 def test_no_kill_loses_or_repeats_a_line(forks: Forks, here: Here, tmp_path: Path) -> None:
     (tmp_path / "whole").mkdir()

@@ -98,6 +98,7 @@ async def test_a_demo_that_is_stopped_says_so_and_leaves_cleanly(start: Start, n
     assert err.startswith("stopped: 160 of 400 messages")
 
 
+@pytest.mark.slow
 @posix
 async def test_a_demo_that_is_stopped_gives_the_terminal_back(start: Start) -> None:
     ours, theirs = os.openpty()

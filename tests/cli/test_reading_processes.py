@@ -31,7 +31,8 @@ async def rest(screen: bytearray, terminal: int) -> str:
 
 
 @posix
-@pytest.mark.parametrize("command", [pytest.param("events", marks=pytest.mark.slow), "export"])
+@pytest.mark.slow
+@pytest.mark.parametrize("command", ["events", "export"])
 async def test_on_a_terminal_it_says_what_it_waits_for_and_stops_cleanly(
     command: str, settle: Callable[..., Here], start: Start, tmp_path: Path
 ) -> None:
@@ -70,6 +71,7 @@ async def test_on_a_terminal_it_says_what_it_waits_for_and_stops_cleanly(
     assert here.token not in told
 
 
+@pytest.mark.slow
 @posix
 async def test_who_reads_no_further_ends_it_without_a_word(here: Here, start: Start) -> None:
     here.deliver(3)
@@ -81,6 +83,7 @@ async def test_who_reads_no_further_ends_it_without_a_word(here: Here, start: St
     assert await ended(process) == (1, "", "")
 
 
+@pytest.mark.slow
 @posix
 async def test_a_watch_shows_what_is_new_and_goes_on_after_a_restart(
     here: Here, start: Start, tmp_path: Path

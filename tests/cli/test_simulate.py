@@ -143,6 +143,7 @@ def test_the_rule_of_a_mix_is_told_with_its_option(capsys: pytest.CaptureFixture
     )
 
 
+@pytest.mark.slow
 def test_without_the_reserve_the_first_to_come_take_all(
     capsys: pytest.CaptureFixture[str],
 ) -> None:

@@ -128,6 +128,7 @@ def test_messages_of_an_account_arrive_in_the_order_they_were_sent_one_by_one(
     drive(main)
 
 
+@pytest.mark.slow
 def test_a_server_clock_an_hour_off_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     async def main() -> None:
         async with Emulator(clock=lambda: server_clock() - 3_600) as x:

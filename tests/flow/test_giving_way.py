@@ -19,6 +19,7 @@ def account_of(app: App, x: Emulator, user):
     return app.account(OAuth2(**x.token(user, expires_in=10**6)), user_id=user.id)
 
 
+@pytest.mark.slow
 def test_a_watch_sees_what_is_new_while_a_whole_history_is_read(monkeypatch) -> None:
     """A history of two windows is read to its end, and no message waits for a window's end."""
 

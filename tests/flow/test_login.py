@@ -320,6 +320,7 @@ def test_who_waits_in_line_for_longer_than_a_token_lives_never_notices(monkeypat
     drive(main)
 
 
+@pytest.mark.slow
 def test_one_whose_token_ran_out_in_line_all_the_same_gives_its_turn_back(monkeypatch) -> None:
     """The token endpoint was down until then: nothing is sent with a token that has run out."""
 
@@ -372,6 +373,7 @@ def test_a_token_endpoint_that_fails_for_a_while_is_waited_for(monkeypatch) -> N
     drive(main)
 
 
+@pytest.mark.slow
 def test_a_machines_clock_ten_minutes_off_costs_one_renewal_at_most(monkeypatch) -> None:
     async def main(off: float) -> None:
         clock = lambda: server_clock() + off  # noqa: E731
@@ -388,6 +390,40 @@ def test_a_machines_clock_ten_minutes_off_costs_one_renewal_at_most(monkeypatch)
 
     for off in (-600.0, 600.0):
         drive(lambda off=off: main(off))
+
+
+def test_a_watch_goes_on_over_renewals_and_an_outage_of_the_token_endpoint(monkeypatch) -> None:
+    async def main() -> None:
+        async with Emulator(clock=server_clock, access_token_life=150) as x:
+            ann, ben = x.add_user("ann"), x.add_user("ben")
+            async with driven_app(x, monkeypatch) as app:
+                account = app.account(OAuth2(**ann.oauth2), user_id=ann.id)
+                seen: list[str] = []
+
+                async def talk() -> None:
+                    for n in range(9):
+                        x.deliver(ben, ann, str(n))
+                        await asyncio.sleep(60)
+                        if n == 3:
+                            x.faults.add("503", "oauth2.token")
+                            x.expire(ann)
+                        if n == 6:
+                            x.faults.clear()
+
+                async def watch() -> None:
+                    async for event in events:
+                        seen.append(event.text)
+                        if len(seen) == 9:
+                            return
+
+                async with account.watch() as events, asyncio.TaskGroup() as group:
+                    group.create_task(talk())
+                    group.create_task(watch())
+                assert seen == [str(n) for n in range(9)]
+            assert x.refreshes_of(ann) >= 2
+            assert x.stats.refresh_failures == 0
+
+    drive(main)
 
 
 # Secrets

@@ -72,9 +72,8 @@ def test_a_day_of_one_user_uses_all_thousand_and_goes_on_when_the_day_is_over() 
     assert server.windows["write", 1, "u0"].served == [1_000, 1_000, 400]
 
 
-@pytest.mark.parametrize(
-    "day_headers", [False, pytest.param(True, marks=pytest.mark.slow)], ids=["", "day headers"]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("day_headers", [False, True], ids=["", "day headers"])
 def test_a_day_of_the_app_uses_all_fifteen_thousand(day_headers: bool) -> None:
     server = Server(SHARED_RULES, SHARED_ROUTES, day_headers=day_headers)
     run = simulate(plans.DEFAULT, server, backlog(20, 900, SENDS), until=2 * DAY)
@@ -84,6 +83,7 @@ def test_a_day_of_the_app_uses_all_fifteen_thousand(day_headers: bool) -> None:
     assert server.windows["write", 2, "app"].served == [15_000, 3_000]
 
 
+@pytest.mark.slow
 def test_a_day_of_the_app_is_shared_equally_from_the_first_second_on() -> None:
     server = Server(SHARED_RULES, SHARED_ROUTES)
     run = simulate(plans.DEFAULT, server, backlog(100, 180, SENDS), until=2 * DAY)

@@ -31,8 +31,12 @@ SERVERS = {
 }
 
 
-@pytest.mark.parametrize("users", [1, 5])
-@pytest.mark.parametrize("day_headers", [False, True], ids=["no day headers", "day headers"])
+@pytest.mark.parametrize("users", [1, pytest.param(5, marks=pytest.mark.slow)])
+@pytest.mark.parametrize(
+    "day_headers",
+    [False, pytest.param(True, marks=pytest.mark.slow)],
+    ids=["no day headers", "day headers"],
+)
 @pytest.mark.parametrize("table", SERVERS)
 @pytest.mark.parametrize("plan", [plans.DEFAULT, plans.PAY_PER_USE], ids=lambda p: p.name)
 def test_any_plan_on_any_server_costs_a_dozen_refusals_a_window_at_most(

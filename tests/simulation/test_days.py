@@ -34,12 +34,13 @@ def result_of(**changes: Any) -> Result:
     return simulation.result()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "arrival",
     [
         Arrival.BURST,
-        pytest.param(Arrival.STEADY, marks=pytest.mark.slow),
-        pytest.param(Arrival.DAYTIME, marks=pytest.mark.slow),
+        Arrival.STEADY,
+        Arrival.DAYTIME,
     ],
 )
 def test_a_day_of_1000_accounts_is_sent_whole_and_never_refused(arrival: Arrival) -> None:

@@ -105,6 +105,7 @@ def test_what_is_not_kept_from_interactive_messages_goes_at_once() -> None:
     assert result.finish_seconds < 60
 
 
+@pytest.mark.slow
 def test_equal_seeds_come_out_equal_with_a_mix_too() -> None:
     mix = "bulk=0.6:burst,normal=0.3:daytime,interactive=0.1:steady"
 

@@ -20,6 +20,7 @@ from xdm_async.errors import (
     Forbidden,
     InvalidRequest,
     ReadTimeout,
+    RenewalFailed,
     Unauthorized,
     UsageCapped,
 )
@@ -301,6 +302,7 @@ def test_a_checkpoint_that_fails_at_once_is_told_on_entering(drive, what):
 
 PASSING = [
     ConnectFailed("…"),
+    RenewalFailed("…"),
     ReadTimeout("…"),
     BudgetExhausted("…", budget="b", owner="1", retry_in=5.0),
 ]

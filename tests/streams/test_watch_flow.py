@@ -255,6 +255,7 @@ asyncio.run(main(*sys.argv[1:]))
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="signals of POSIX")
 async def test_after_a_kill_at_any_moment_at_most_the_event_in_hand_comes_again(tmp_path):
     async with Emulator() as x:

@@ -402,7 +402,7 @@ KINDS = st.sampled_from(
 ) | (st.sampled_from([X + kind for kind in ("usage-capped", "unsupported-authentication")]))
 
 
-@settings(max_examples=300)
+@settings(max_examples=100)
 @given(st.sampled_from([400, 401, 402, 403, 404, 429, 503]), KINDS, TOKENS, st.data())
 def test_a_token_that_the_server_quotes_stays_out_of_everything_that_is_printed(
     status, kind, token, data

@@ -104,7 +104,7 @@ def test_one_object_is_read_the_same_field_by_field(cls, data):
     assert hook.read(raw, Links()) == hook.plainly(raw, Links())
 
 
-@settings(max_examples=120)
+@settings(max_examples=60)
 @given(st.lists(st.tuples(st.sampled_from(PLACES), ANYTHING), min_size=1, max_size=3))
 def test_whatever_is_put_into_a_page_the_fast_way_reads_it_the_same_or_not_at_all(changes):
     raw = copy.deepcopy(PAGE)

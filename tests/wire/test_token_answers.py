@@ -390,7 +390,7 @@ def outcome_of(read, response):
         return error
 
 
-@settings(max_examples=300)
+@settings(max_examples=100)
 @given(STATUSES, BODIES)
 def test_whatever_is_answered_it_is_tokens_or_one_of_three_refusals_without_a_secret(status, body):
     for read in (read_tokens, read_oauth1_tokens, read_revoked):

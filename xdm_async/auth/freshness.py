@@ -28,6 +28,7 @@ class Freshness:
             AuthorizationNeeded: the account must authorize the app again.
             RenewalFailed: tokens could not be renewed.
             StoreFailed: the store cannot be read or written.
+            AppClosed: the App is closed.
         """
         grant = request.credentials
         if isinstance(grant, LiveGrant):
@@ -36,20 +37,29 @@ class Freshness:
 
     async def _send(self, request: Request, grant: LiveGrant) -> Response:
         max_wait = request.manners.max_wait
+        if max_wait is not None and request.deadline is None:
+            request.deadline = grant.now() + max_wait  # it counts over renewals, too
         tried_again = lined_up = False
         while True:
             try:
-                await grant.ready(request.route, max_wait)
+                await grant.ready(request.route, max_wait, request.deadline)
                 lined_up = True
                 grant.line_up()
                 try:
-                    return await self._onward.send(request)
+                    response = await self._onward.send(request)
                 finally:
                     grant.leave()
             except Stale:
                 request.again = lined_up
             except Unauthorized:
                 request.again = True
-                if tried_again or not await grant.renew(request.authorization, max_wait):
+                if tried_again:
+                    grant.refused_again()
+                    raise
+                if not await grant.renew(request.authorization, max_wait, request.deadline):
                     raise
                 tried_again = True
+            else:
+                if grant.vain_until:
+                    grant.vain_until = 0.0
+                return response

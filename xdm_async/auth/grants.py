@@ -16,14 +16,23 @@ import asyncio
 import contextlib
 import hashlib
 import logging
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from typing import Any
 from weakref import WeakValueDictionary
 
 import attrs
 
 from ..clock import Clock
-from ..errors import AppClosed, AuthorizationNeeded, NotSent, RenewalFailed, StoreFailed, XdmError
+from ..errors import (
+    AppClosed,
+    AuthorizationNeeded,
+    InvalidRequest,
+    NotSent,
+    RenewalFailed,
+    StoreFailed,
+    XdmError,
+)
 from ..stores.base import Grant, Store, fingerprint
 from ..wire.exchange import Request, Route
 from ..wire.token_answers import ClientRefused, GrantRefused, TokenEndpointFailed, Tokens
@@ -50,8 +59,15 @@ PATIENCE = 60.0
 """Seconds that a renewal goes on trying while the token endpoint fails."""
 AGAIN = 30.0
 """Seconds after which a renewal for those in line is looked at again."""
+IN_VAIN = 60.0
+"""Seconds for which nothing is renewed on a 401 after a new token was refused as well."""
+SOON = 1.0
+"""Seconds that a call waits for what the store has to do, whatever its ``max_wait``."""
 SAVING = (0.2, 1.0, 0.0)
 """Pauses after each failed try to put a new pair into the store; the last try ends it."""
+
+
+_NEVER = (float("-inf"), float("-inf"))
 
 
 class Stale(XdmError):
@@ -83,8 +99,11 @@ class Grants:
         self.closing = asyncio.Event()
         self.doors = asyncio.Semaphore(IN_WAITING)
         self.slots = asyncio.Semaphore(AT_ONCE)
+        self.unsaved: dict[str, Grant] = {}
+        """New pairs that the store has not taken yet, by owner; no handle need live for them."""
         self._live: WeakValueDictionary[str, LiveGrant] = WeakValueDictionary()
         self._renewing: set[asyncio.Task[None]] = set()
+        self._holding: set[asyncio.Task[Any] | None] = set()
 
     def of(self, user_id: str) -> LiveGrant:
         """The grant that the store keeps of a user; it is looked for when it is needed."""
@@ -97,7 +116,7 @@ class Grants:
         mark = fingerprint(secret)
         expires_at = credentials.expires_at
         offered = Grant(
-            user_id or f"token:{mark[:16]}",
+            user_id or _provisional(mark),
             "oauth2",
             credentials.access_token,
             secret,
@@ -114,6 +133,8 @@ class Grants:
         found = self._live.get(name)
         if found is None:
             found = self._live[name] = LiveGrant(self, owner, offered)
+        elif offered is not None:
+            found.offer(offered)
         return found
 
     async def keep(self, grant: Grant) -> Grant:
@@ -123,6 +144,7 @@ class Grants:
             if old is not None and old.secret is not None:
                 grant = attrs.evolve(grant, spent=(*old.spent, fingerprint(old.secret)))
             kept = await self.vault.put(grant)
+            self.unsaved.pop(kept.owner, None)
         live = self._live.get(kept.owner)
         if live is not None:
             live.take(kept)
@@ -130,6 +152,7 @@ class Grants:
 
     def forgotten(self, user_id: str) -> None:
         """A user was logged out: no handle goes on with what it holds."""
+        self.unsaved.pop(user_id, None)
         for live in list(self._live.values()):
             if live.user_id == user_id:
                 live.drop()
@@ -147,16 +170,34 @@ class Grants:
             task.exception()  # told to whoever waits for it, and else logged where it arose
 
     async def aclose(self, patience: float) -> None:
-        """Let renewals that are on their way come to their end, within ``patience`` seconds."""
+        """Let renewals that are on their way come to their end, within ``patience`` seconds.
+
+        Those that wait for another process have asked for nothing yet: they end at once.
+        """
         self.closing.set()
         for live in list(self._live.values()):
             live.rest()
+        for task in self._renewing - self._holding:
+            task.cancel()
         if self._renewing:
             _, late = await asyncio.wait(self._renewing, timeout=patience)
             for task in late:
                 task.cancel()
             if late:
                 await asyncio.wait(late)
+        for owner in list(self.unsaved):
+            with contextlib.suppress(XdmError, TimeoutError):  # it was logged when it failed
+                await asyncio.wait_for(LiveGrant(self, owner, None).save(), patience)
+
+    @asynccontextmanager
+    async def held(self, owner: str) -> AsyncIterator[None]:
+        """Hold an owner alone; what is done meanwhile comes to its end when the App closes."""
+        async with self.vault.lock(owner):
+            self._holding.add(task := asyncio.current_task())
+            try:
+                yield
+            finally:
+                self._holding.discard(task)
 
     async def pause(self, seconds: float) -> None:
         """Wait, unless the App closes: then nothing more is sent."""
@@ -180,7 +221,11 @@ class LiveGrant:
         self._soft = self._hard = float("inf")
         self._loading: asyncio.Task[None] | None = None
         self._task: asyncio.Task[None] | None = None
-        self._unsaved: Grant | None = None
+        self._sure = _NEVER
+        """The same two moments on the local clock, of a token that was had here: a machine that
+        is mistaken about the time of day would renew it for ever."""
+        self.vain_until = 0.0
+        """On the local clock: until then a 401 is not what a renewal cures."""
         self._in_line = 0
         self._timer: asyncio.TimerHandle | None = None
         if offered is not None:
@@ -205,37 +250,53 @@ class LiveGrant:
         Raises:
             Stale: the token has run out while the request waited.
         """
-        if self._authorizer is None or self._grants.server_now() >= self._hard:
+        if self._authorizer is None or self._has_run_out(self._grants.server_now()):
             raise Stale("the token has run out while the request waited for its turn")
         return self._authorizer.authorization(request, url, now)
 
     # Before a request goes into line
 
-    async def ready(self, route: Route, max_wait: float | None = None) -> None:
+    async def ready(
+        self, route: Route, max_wait: float | None = None, deadline: float | None = None
+    ) -> None:
         """Have a token that holds; begin to renew one that soon will not.
 
         Raises:
             AuthorizationNeeded: the grant is no good any more, or none is kept.
-            RenewalFailed: the token has run out and could not be renewed, within ``max_wait``.
+            RenewalFailed: the token has run out and could not be renewed, within ``max_wait``
+                (which ends at ``deadline``, on the local clock, where it has begun before).
             StoreFailed: the store cannot be read or written.
+            AppClosed: the App is closed.
         """
         if self._grant is None or self._grant.needs_login:
-            await self._load()
+            await self._load(max_wait, deadline)
             self.check(route)
         now = self._grants.server_now()
         if now < self._soft:
             return
-        if now >= self._hard:
+        if self._has_run_out(now):
             assert self._grant is not None
-            await self._renewed(self._grant.token, max_wait)
-        elif self._task is None and not self._grants.outage.wait(self._grants.clock.now()):
-            self._begin()
+            await self._renewed(self._grant.token, max_wait, deadline)
+        elif self._task is None and self._due_in() <= 0:
+            self._begin_ahead()
+
+    def now(self) -> float:
+        """The local clock, which deadlines are on."""
+        return self._grants.clock.now()
+
+    def _has_run_out(self, now: float) -> bool:
+        return now >= self._hard and self._grants.clock.now() >= self._sure[1]
+
+    def _due_in(self) -> float:
+        """Seconds until it should be renewed."""
+        left = self._soft - self._grants.server_now()
+        return max(left, self._sure[0] - self._grants.clock.now())
 
     def line_up(self) -> None:
         """A request goes into line, where it may be longer than the token holds."""
         self._in_line += 1
         if self._timer is None and self._soft < float("inf"):
-            self._watch(self._soft - self._grants.server_now())
+            self._watch(self._due_in())
 
     def leave(self) -> None:
         """It is out of the line, one way or the other."""
@@ -249,42 +310,91 @@ class LiveGrant:
         self._timer = None
         if not self._in_line or self._grants.closing.is_set():
             return
-        left = self._soft - self._grants.server_now()
-        if left <= 0 and not self._grants.outage.wait(self._grants.clock.now()):
-            self._begin()
+        left = self._due_in()
+        if left <= 0:
+            self._begin_ahead()
         self._watch(left if left > 0 else AGAIN)
 
-    async def renew(self, refused: str, max_wait: float | None = None) -> bool:
+    async def renew(
+        self, refused: str, max_wait: float | None = None, deadline: float | None = None
+    ) -> bool:
         """A 401 came for this header: whether there is a newer token to try once more with."""
         grant = self._grant
-        if grant is None or grant.kind != "oauth2":
+        if grant is None:
             return False
-        if refused != f"Bearer {grant.token}":
+        if grant.kind == "oauth2" and refused != f"Bearer {grant.token}":
             return True
-        if grant.secret is None:
+        if grant.kind != "oauth2" or grant.secret is None:
+            return await self._replaced(grant)
+        if self.now() < self.vain_until:
             return False
-        await self._renewed(grant.token, max_wait)
+        await self._renewed(grant.token, max_wait, deadline)
         return True
 
+    async def _replaced(self, grant: Grant) -> bool:
+        """Whether somebody has logged in anew, where nothing can be renewed."""
+        kept = await self._grants.vault.load(grant.owner)
+        if kept is None:
+            return False
+        if (kept.token, kept.secret) != (grant.token, grant.secret):
+            self.take(kept)
+            return True
+        if grant.expires_at is not None and self._grants.server_now() >= grant.expires_at:
+            with contextlib.suppress(Stale):
+                await self._give_up(kept, "its token has run out, and it has no refresh token")
+            return True
+        return False
+
+    def refused_again(self) -> None:
+        """A 401 came for a new token too: it is not its age."""
+        self.vain_until = self.now() + IN_VAIN
+
     async def settle(self, user_id: str) -> None:
-        """It is known now whose it is: keep it under that name."""
+        """It is known now whose it is: keep it under that name.
+
+        While another process has it in hand, that is done later: nobody waits for it here.
+        """
+        task = self._grants.start(self._settle(user_id))
+        done, _ = await asyncio.wait([task], timeout=SOON)
+        if done:
+            task.result()
+
+    async def _settle(self, user_id: str) -> None:
         grant = self._grant
         if grant is not None and grant.owner != user_id and not grant.owner.isdecimal():
-            async with self._grants.vault.lock(grant.owner):
+            async with self._grants.held(grant.owner):
+                if (unsaved := self._grants.unsaved.get(grant.owner)) is not None:
+                    await self._save(unsaved)
                 self.take(await self._grants.vault.adopt(grant, user_id))
 
     # Finding it
 
-    async def _load(self) -> None:
-        if self._loading is None:
-            self._loading = asyncio.ensure_future(self._look_up())
+    async def _load(self, max_wait: float | None, deadline: float | None) -> None:
         task = self._loading
+        if task is None or task.done():  # who was cancelled may have left it
+            if self._grants.closing.is_set():
+                raise AppClosed("the App is closed; make a new one")
+            task = self._loading = self._grants.start(self._look_up())
+        left = max_wait if deadline is None else deadline - self.now()
+        if left is not None:
+            left = max(SOON, left)  # looking is no waiting in line: max_wait may be 0
         try:
-            await asyncio.shield(task)
+            await asyncio.wait_for(asyncio.shield(task), left)
+        except asyncio.CancelledError:
+            if self._cut_off(task):
+                raise AppClosed("the App was closed before tokens were found") from None
+            raise
+        except TimeoutError:
+            raise RenewalFailed(
+                f"the tokens of {_whose(self._owner)} are in the hands of another process, which "
+                f"did not let go of them within max_wait of {max_wait:g} s: nothing was sent",
+                user_id=self.user_id,
+            ) from None
         finally:
             if task.done() and self._loading is task:
                 self._loading = None
-        assert self._grant is not None
+        if self._grant is None:
+            raise self._logged_out()
         if self._grant.needs_login:
             raise needed(self._grant, self._grant.needs_login)
 
@@ -307,19 +417,31 @@ class LiveGrant:
             mark = fingerprint(offered.secret)
             kept = await vault.find(mark)
             if kept is None:
-                async with vault.lock(offered.owner):
+                # By the pair's own name: others may not know, or know, whose it is.
+                async with self._grants.held(_provisional(mark)):
                     kept = await vault.find(mark)
                     if kept is None:
-                        kept = await self._offer(offered)
+                        kept = await self._keep(offered)
+            if offered.owner.isdecimal() and not kept.owner.isdecimal():
+                async with self._grants.held(kept.owner):
+                    kept = await vault.adopt(kept, offered.owner)
         self.take(kept)
 
-    async def _offer(self, offered: Grant) -> Grant:
+    async def _keep(self, offered: Grant) -> Grant:
         """Keep a pair that nothing is known of, in place of whatever the user had before."""
-        old = await self._grants.vault.load(offered.owner)
-        spent: tuple[str, ...] = ()
-        if old is not None and old.secret is not None:
-            spent = (*old.spent, fingerprint(old.secret))
-        return await self._grants.vault.put(attrs.evolve(offered, spent=spent))
+        vault = self._grants.vault
+        while (old := await vault.load(offered.owner)) is not None:
+            spent = old.spent if old.secret is None else (*old.spent, fingerprint(old.secret))
+            new = attrs.evolve(offered, spent=spent, version=old.version)
+            kept = await vault.swap(new)
+            if kept is not None and kept.secret == offered.secret:
+                return kept
+        return await vault.put(offered)
+
+    def offer(self, offered: Grant) -> None:
+        """Tokens are given once more, which a logout may have taken."""
+        if self._offered is None:
+            self._offered = offered
 
     def rest(self) -> None:
         """The App closes: nothing is begun any more."""
@@ -329,18 +451,27 @@ class LiveGrant:
 
     def drop(self) -> None:
         """Look for it in the store again before the next request."""
-        self._grant, self._authorizer = None, None
+        self._grant = self._authorizer = self._offered = None
 
     def take(self, grant: Grant) -> None:
         """Use this from now on."""
         self._grant, self._owner = grant, grant.owner
         self._authorizer = _authorizer(grant, self._grants.consumer)
         self._soft, self._hard = _moments(grant)
+        self._sure = _NEVER
 
     # Renewing it
 
+    def _begin_ahead(self) -> None:
+        """Begin a renewal that nobody waits for, unless it is not the time for one."""
+        grants = self._grants
+        if not grants.closing.is_set() and not grants.outage.wait(grants.clock.now()):
+            self._begin()
+
     def _begin(self) -> asyncio.Task[None]:
         if self._task is None or self._task.done():
+            if self._grants.closing.is_set():  # it would be cut off, and its new pair lost
+                raise AppClosed("the App is closed: tokens were not renewed, and are as they were")
             assert self._grant is not None
             self._task = self._grants.start(self._renew(self._grant.token))
             self._task.add_done_callback(self._ended)
@@ -352,11 +483,18 @@ class LiveGrant:
         if not task.cancelled() and isinstance(exc := task.exception(), XdmError):
             _log.info("tokens were not renewed: %s", exc)
 
-    async def _renewed(self, token: str, max_wait: float | None) -> None:
+    async def _renewed(self, token: str, max_wait: float | None, deadline: float | None) -> None:
         """Wait until this token has been replaced."""
         task = self._begin()
+        left = max_wait if deadline is None else max(0.0, deadline - self.now())
         try:
-            await asyncio.wait_for(asyncio.shield(task), max_wait)
+            await asyncio.wait_for(asyncio.shield(task), left)
+        except Stale:
+            return  # replaced by somebody else
+        except asyncio.CancelledError:
+            if self._cut_off(task):
+                raise AppClosed("the App was closed before tokens were renewed") from None
+            raise
         except TimeoutError:
             raise RenewalFailed(
                 f"the tokens of {_whose(self._owner)} have run out, and were not renewed within "
@@ -364,18 +502,26 @@ class LiveGrant:
                 user_id=self.user_id,
             ) from None
 
+    def _cut_off(self, task: asyncio.Task[None]) -> bool:
+        """Whether the App's close has ended what is waited for, and nobody who waits."""
+        me = asyncio.current_task()
+        return task.cancelled() and self._grants.closing.is_set() and not (me and me.cancelling())
+
     async def _renew(self, token: str) -> None:
         """Replace a token, unless somebody else has done so already."""
         grants, vault = self._grants, self._grants.vault
+        ends_at = grants.clock.now() + PATIENCE
         owner = ""
         while owner != self._owner:  # it may get another name meanwhile
             owner = self._owner
-            async with grants.doors, vault.lock(owner), grants.slots:
-                if self._unsaved is not None:
-                    await self._save(self._unsaved)
+            async with grants.doors, grants.held(owner), grants.slots:
+                if (unsaved := grants.unsaved.get(owner)) is not None:
+                    await self._save(unsaved)
                     return
-                kept = await vault.load(owner) or await self._moved()
+                kept = await self._moved() or await vault.load(owner)
                 if kept is None:
+                    if owner != self._owner:
+                        continue
                     raise self._logged_out()
                 if kept.owner != owner:
                     self.take(kept)
@@ -388,8 +534,11 @@ class LiveGrant:
                         return
                 if kept.secret is None:
                     await self._give_up(kept, "its token has run out, and it has no refresh token")
-                tokens, given_at = await self._ask(kept)
+                tokens, given_at = await self._ask(kept, ends_at)
+                had_at = grants.clock.now()
                 await self._save(_successor(kept, tokens, given_at))
+                if self._grant is not None and self._grant.token == tokens.access_token:
+                    self._sure = (had_at + self._soft - given_at, had_at + self._hard - given_at)
         grants.renewed(self._owner)
 
     async def _moved(self) -> Grant | None:
@@ -407,11 +556,10 @@ class LiveGrant:
             reason=reason,
         )
 
-    async def _ask(self, kept: Grant) -> tuple[Tokens, float]:
+    async def _ask(self, kept: Grant, ends_at: float) -> tuple[Tokens, float]:
         """Ask the token endpoint until it answers one way or the other."""
         grants = self._grants
         clock, outage = grants.clock, grants.outage
-        ends_at = clock.now() + PATIENCE
         lost = False
         assert kept.secret is not None
         while True:
@@ -419,7 +567,7 @@ class LiveGrant:
                 if clock.now() + wait > ends_at:
                     raise RenewalFailed(
                         f"the tokens of {_whose(kept.owner)} could not be renewed: the token "
-                        f"endpoint has failed for {PATIENCE:g} s; they are kept as they are",
+                        f"endpoint fails; they are kept as they are, and the next call tries again",
                         user_id=self.user_id,
                     )
                 await grants.pause(wait)
@@ -440,7 +588,7 @@ class LiveGrant:
                     user_id=self.user_id,
                 ) from None
             except (TokenEndpointFailed, XdmError) as exc:
-                if isinstance(exc, AppClosed):
+                if isinstance(exc, AppClosed | InvalidRequest):
                     raise
                 lost |= _may_be_spent(exc)
                 outage.failed(clock.now(), getattr(exc, "retry_after", None))
@@ -466,18 +614,26 @@ class LiveGrant:
         _log.warning("%s must be authorized anew: %s", _whose(kept.owner), reason)
         raise needed(kept, reason)
 
+    async def save(self) -> None:
+        """Put what the store did not take before into it."""
+        async with self._grants.vault.lock(self._owner):
+            if (unsaved := self._grants.unsaved.get(self._owner)) is not None:
+                await self._save(unsaved)
+
     async def _save(self, grant: Grant) -> None:
         """Put a new pair into the store, and only then use it."""
-        self._unsaved = grant
+        self._grants.unsaved[grant.owner] = grant
         kept = await self._put_down(grant)
         if kept is not None and kept.needs_login and fingerprint(kept.secret or "") in grant.spent:
             # Somebody has tried the old pair before this one was kept: this is the one that holds.
             kept = await self._grants.vault.swap(attrs.evolve(grant, version=kept.version))
-        if kept is None and (moved := await self._moved()) is not None:
-            kept = await self._grants.vault.swap(
-                attrs.evolve(grant, owner=moved.owner, version=moved.version)
-            )
-        self._unsaved = None
+        if kept is None and not grant.owner.isdecimal() and grant.spent:
+            kept = moved = await self._grants.vault.find(grant.spent[-1])
+            if moved is not None and fingerprint(moved.secret or "") in grant.spent:
+                kept = await self._grants.vault.swap(
+                    attrs.evolve(grant, owner=moved.owner, version=moved.version)
+                )
+        self._grants.unsaved.pop(grant.owner, None)
         if kept is None:
             raise self._logged_out()
         self.take(kept)  # another's, where somebody logged in meanwhile
@@ -514,6 +670,10 @@ def needed(grant: Grant, reason: str) -> AuthorizationNeeded:
     )
 
 
+def _provisional(mark: str) -> str:
+    return f"token:{mark[:16]}"
+
+
 def _whose(owner: str) -> str:
     return f"user {owner}" if owner.isdecimal() else "an account not yet identified"
 
@@ -526,13 +686,11 @@ def _authorizer(grant: Grant, consumer: tuple[str | None, str | None]) -> Bearer
 
 def _moments(grant: Grant) -> tuple[float, float]:
     """From when on a token should be renewed, and from when on it must be."""
-    if grant.kind == "oauth1" or grant.expires_at is None:
-        return float("inf"), float("inf")
+    if grant.kind == "oauth1" or grant.expires_at is None or grant.secret is None:
+        return float("inf"), float("inf")  # where nothing can be renewed, the server's word counts
     life = grant.lifetime or 7_200.0
     part = int.from_bytes(hashlib.sha256(grant.owner.encode()).digest()[:4]) / 2**32
     ahead = min(AHEAD[0] + (AHEAD[1] - AHEAD[0]) * part, life * SHARE * (0.5 + part / 2))
-    if grant.secret is None:
-        ahead = 0.0  # it cannot be renewed, and is used as long as it lasts
     return grant.expires_at - ahead, grant.expires_at - min(SURELY, ahead / 2)
 
 

@@ -13,13 +13,13 @@ from __future__ import annotations
 import secrets
 from collections.abc import Awaitable, Callable, Iterable
 from typing import Generic, TypeVar
-from urllib.parse import urlsplit
+from urllib.parse import parse_qsl, urlsplit
 
 from oauthlib.oauth2 import WebApplicationClient
 from oauthlib.oauth2.rfc6749.errors import MismatchingStateError, MissingCodeError, OAuth2Error
 from oauthlib.oauth2.rfc6749.parameters import parse_authorization_code_response, prepare_grant_uri
 
-from ..errors import AuthorizationNeeded, InvalidRequest, RenewalFailed
+from ..errors import AuthorizationNeeded, InvalidRequest, NotSent, RenewalFailed
 from ..stores.base import Grant
 from ..wire.token_answers import ClientRefused, GrantRefused, TokenEndpointFailed, Tokens
 from .tokens import TokenEndpoint
@@ -83,8 +83,8 @@ class Authorization(Generic[T]):
         """Exchange what the user came back with for tokens, keep them, and open the account.
 
         Sends ``POST /2/oauth2/token``, and ``GET /2/users/me`` to know whose they are. A code
-        holds for 30 seconds, and once; where the tokens came and what follows fails, calling it
-        again goes on with them.
+        holds for 30 seconds, and once; where it never left, or the tokens came and what follows
+        fails, calling it again goes on.
 
         Args:
             callback_url: the whole address that the browser was sent to, or its path and query.
@@ -116,6 +116,9 @@ class Authorization(Generic[T]):
             ) from None
         except (ClientRefused, TokenEndpointFailed) as exc:
             raise RenewalFailed(f"the login failed: {exc}") from None
+        except NotSent:  # the code is as it was
+            self._completed = False
+            raise
         self._grant = _grant(tokens, given_at, self.scopes)
         return await self._settled(self._grant)
 
@@ -130,6 +133,12 @@ class Authorization(Generic[T]):
             raise InvalidRequest(problem, argument="callback_url")
         try:
             query = urlsplit(callback_url.strip()).query
+            said = [name for name, _ in parse_qsl(query)]
+            if len(said) != len(set(said)):  # RFC 6749, 3.1: somebody has added to it
+                raise InvalidRequest(
+                    f"{problem}; this one says something twice, and nothing was exchanged",
+                    argument="callback_url",
+                )
             found = parse_authorization_code_response(f"https://callback/?{query}", self.state)
             return str(found["code"])
         except MismatchingStateError:
@@ -148,6 +157,8 @@ class Authorization(Generic[T]):
                 "the user did not allow it" if denied else f"the server said {_word(exc.error)}"
             )
             raise AuthorizationNeeded(f"the login ended: {reason}", reason=reason) from None
+        except InvalidRequest:
+            raise
         except ValueError:
             raise InvalidRequest(problem, argument="callback_url") from None
 

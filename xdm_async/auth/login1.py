@@ -61,9 +61,17 @@ class OAuth1Endpoint:
                 reason=reason,
             ) from None
 
-    async def invalidate(self, token: str, secret: str) -> Response:
-        """End a user's token at the server; what it says is the caller's to read."""
-        return await self._send(INVALIDATE, token=token, secret=secret)
+    async def invalidate(self, token: str, secret: str) -> None:
+        """End a user's token at the server.
+
+        Raises:
+            GrantRefused: there is no such token (any more).
+            ClientRefused: the app's keys were not accepted.
+            TokenEndpointFailed: anything else that does not say that it is done.
+        """
+        answer = await self._send(INVALIDATE, token=token, secret=secret)
+        if not 200 <= answer.status < 300:
+            read_oauth1_tokens(answer)  # raises what a refusal means
 
     def address(self, token: str, *, sign_in: bool) -> str:
         """Where the user consents; to sign in, only where the app is not allowed yet."""

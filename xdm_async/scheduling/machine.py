@@ -200,7 +200,7 @@ class Machine(Granting):
             flow.pool.pass_by(flow, ticket.cost)
             self._grant(flow, ticket, now)
             return
-        if ticket.deadline < INFINITY and self._too_late(flow, ticket, now):
+        if ticket.deadline < INFINITY and self._too_late(flow, ticket, now, first=event.again):
             self._turn_away(flow, ticket, now)
             return
         each, all_of_them = self._max_waiting
@@ -331,9 +331,9 @@ class Machine(Granting):
             name, owner = flow.group, ticket.user_id
         self._out.append(Exhaust(ticket, name, owner, at - now, full))
 
-    def _too_late(self, flow: Flow, ticket: Ticket, now: float) -> bool:
-        """Whether even the earliest turn comes after a ticket's deadline."""
-        ahead = flow.ahead_of(ticket.priority)
+    def _too_late(self, flow: Flow, ticket: Ticket, now: float, *, first: bool) -> bool:
+        """Whether even the earliest turn comes after a ticket's deadline; ``first`` in its line."""
+        ahead = 0 if first else flow.ahead_of(ticket.priority)
         soonest, _ = self._forecast.soonest(
             flow, ticket.priority, ahead + 1, now, at_the_earliest=True
         )

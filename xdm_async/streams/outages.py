@@ -7,7 +7,14 @@ from __future__ import annotations
 
 import logging
 
-from ..errors import BudgetExhausted, ConnectFailed, OutcomeUnknown, RateLimited, UsageCapped
+from ..errors import (
+    BudgetExhausted,
+    ConnectFailed,
+    OutcomeUnknown,
+    RateLimited,
+    RenewalFailed,
+    UsageCapped,
+)
 
 _log = logging.getLogger("xdm_async")
 
@@ -16,7 +23,9 @@ def passes(error: Exception) -> bool:
     """Whether asking again later may well succeed, though nobody does anything about it."""
     if isinstance(error, UsageCapped):
         return False
-    return isinstance(error, OutcomeUnknown | ConnectFailed | BudgetExhausted | RateLimited)
+    return isinstance(
+        error, OutcomeUnknown | ConnectFailed | BudgetExhausted | RateLimited | RenewalFailed
+    )
 
 
 class Outage:
