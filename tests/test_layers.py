@@ -93,6 +93,8 @@ DOORS: dict[str, set[str]] = {
 
 PURE = (
     "simulation",
+    "auth/outage",
+    "auth/terms",
     "budgets",
     "models",
     "wire",

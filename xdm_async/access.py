@@ -17,7 +17,8 @@ import attrs
 from .account import Account
 from .auth.credentials import Credentials, OAuth1, OAuth2
 from .auth.freshness import Freshness
-from .auth.grants import Grants, LiveGrant
+from .auth.grants import Grants
+from .auth.live import LiveGrant
 from .auth.login import Authorization, redirect_to, scopes_of
 from .auth.login1 import OAuth1Authorization, OAuth1Endpoint
 from .auth.signing import Authorizer, authorizer

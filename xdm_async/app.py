@@ -330,7 +330,8 @@ class App:
 
         Raises:
             AuthorizationNeeded: the store keeps no tokens of this user.
-            RenewalFailed: the server did not do it: they are kept.
+            RenewalFailed: the server did not do it: they are kept, as they are where the request
+                does not come through (`NotSent`, `OutcomeUnknown`).
             StoreFailed: the store cannot be read or written.
         """
         await self._access.revoke(user_id)

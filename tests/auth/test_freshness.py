@@ -8,7 +8,7 @@ import pytest
 from tests.driven import DrivenClock, drive
 from xdm_async import AppClosed, AuthorizationNeeded, RenewalFailed
 from xdm_async.auth.freshness import Freshness
-from xdm_async.auth.grants import IN_VAIN, LiveGrant
+from xdm_async.auth.live import IN_VAIN, LiveGrant
 from xdm_async.endpoints.events import LIST
 from xdm_async.errors import Unauthorized
 from xdm_async.stores.base import Grant

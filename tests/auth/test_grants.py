@@ -17,8 +17,9 @@ from xdm_async import (
     RenewalFailed,
     StoreFailed,
 )
-from xdm_async.auth import grants as module
-from xdm_async.auth.grants import AT_ONCE, PATIENCE, Grants, Stale
+from xdm_async.auth.grants import AT_ONCE, Grants
+from xdm_async.auth.live import PATIENCE, Stale
+from xdm_async.auth.terms import moments
 from xdm_async.endpoints.events import LIST
 from xdm_async.errors import ConnectFailed, ReadTimeout
 from xdm_async.stores.base import Grant, fingerprint
@@ -642,7 +643,7 @@ def test_cancelled_at_any_await_it_still_comes_to_its_end(at) -> None:
 
 def test_the_moments_of_renewal_are_spread_and_before_the_end() -> None:
     soft = [
-        module._moments(Grant(str(10**9 + n), "oauth2", "a", "b", 7_200.0, 7_200.0))[0]
+        moments(Grant(str(10**9 + n), "oauth2", "a", "b", 7_200.0, 7_200.0))[0]
         for n in range(1_000)
     ]
     assert min(soft) >= 7_200.0 - 600.0

@@ -12,7 +12,7 @@ from typing import Any
 
 from ..errors import Unauthorized
 from ..wire.exchange import Request, Response, Sender
-from .grants import LiveGrant, Stale
+from .live import LiveGrant, Stale
 
 
 class Freshness:
