@@ -20,8 +20,9 @@ The page is as X would serve it for ``Fields.ALL``: 100 messages with 20 partner
 with a link, every twentieth with a photo and every 25th with a shared post; about 45 KB.
 
 *linking* is what resolving costs: ours, less ours with nothing resolved. *GET* is one page over
-HTTP, one request after the other, of a list of 1,000 events: ``Account.events`` read by its pages
-through the whole stack, and once more with a new stream for each page; an aiohttp session as it
+HTTP, one request after the other, of a list of 1,000 events: the endpoint's coroutine, a typed page
+through the whole stack; ``Account.events`` read by its pages, which are also held against those
+before, and once more with a new stream for each page; an aiohttp session as it
 comes with orjson; and tweepy's AsyncClient as it comes, with a session for each request, and once
 more with a session that it was given to keep. The server is a process of
 its own. All are measured interleaved, round by round; ratios are of the same round. It
@@ -63,6 +64,7 @@ from request_overhead import LIST, UNLIMITED, Canned, Counts, listen, url_of
 
 from xdm_async import App, OAuth2, plans
 from xdm_async.endpoints.events import LIST as ROUTE
+from xdm_async.endpoints.events import list_events
 from xdm_async.endpoints.queries import list_query
 from xdm_async.models import Event, Fields, Includes, Meta, Page, UrlEntity
 from xdm_async.models.base import Model
@@ -411,8 +413,9 @@ class Listed(dict[bytes, Canned]):
 class Ours:
     """The whole of xdm_async."""
 
-    def __init__(self, base: str, *, anew: bool = False) -> None:
-        self._anew = anew
+    def __init__(self, base: str, how: str = "stream") -> None:
+        self._how = how
+        self._query = list_query()
         self._pages: AsyncIterator[Page[Event]] | None = None
         budgets = [b.name for group in plans.DEFAULT.groups.values() for b in group]
         plan = plans.DEFAULT.override(dict.fromkeys(budgets, UNLIMITED))
@@ -420,8 +423,10 @@ class Ours:
         self._account = self._app.account(OAuth2(TOKEN), user_id="2737176053")
 
     async def page(self) -> int:
-        """Read the next page of `Account.events`, or one of a new stream."""
-        if self._anew:
+        """Read the next page of `Account.events`, one of a new stream, or one alone."""
+        if self._how == "endpoint":
+            return len((await list_events(self._account._hands, self._query)).data)
+        if self._how == "anew":
             return len((await anext(self._account.events(limit=EVENTS).pages())).data)
         if self._pages is None:
             self._pages = self._account.events().pages()
@@ -510,8 +515,9 @@ class Tweepy:
 
 CLASSIC_FIELDS = attrs.asdict(Fields.ALL)
 CLIENTS: dict[str, Callable[[str], Ours | Plain | Tweepy]] = {
-    "ours": Ours,
-    "ours, anew": lambda base: Ours(base, anew=True),
+    "ours": lambda base: Ours(base, "endpoint"),
+    "ours, stream": Ours,
+    "ours, anew": lambda base: Ours(base, "anew"),
     "plain": Plain,
     "tweepy": Tweepy,
     "tweepy, kept": lambda base: Tweepy(base, Redirected),

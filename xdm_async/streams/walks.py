@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
+from operator import attrgetter
 from typing import Protocol
 
 import attrs
@@ -34,6 +35,9 @@ CIRCLE = (
 
 UNREADABLE_NEXT = "a page of a list of events has a next_token that cannot be read"
 UNREADABLE_PREVIOUS = "a page of a list of events has a previous_token that cannot be read"
+
+
+_ID = attrgetter("id")
 
 
 @attrs.define
@@ -128,7 +132,7 @@ class Fresh:
     def of(self, events: Iterable[Event]) -> list[Event]:
         """Give those of a page that are new; one without an id always is."""
         page = list(events)
-        ids: set[str] = {event.id for event in page}
+        ids: set[str] = set(map(_ID, page))
         if len(ids) < len(page) or "" in ids or not all(map(ids.isdisjoint, self._recent)):
             page, ids = self._sifted(page)
         if ids:
