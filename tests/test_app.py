@@ -633,7 +633,20 @@ def test_a_base_that_is_no_address_is_refused(bad: str) -> None:
     assert "secret" not in str(caught.value)
 
 
-@pytest.mark.parametrize(("name", "value"), [("session", 5), ("client_id", 5), ("trust_env", "no")])
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("session", 5),
+        ("client_id", 5),
+        ("client_secret", 5),
+        ("redirect_uri", b"http://127.0.0.1"),
+        ("trust_env", "no"),
+        ("vault_key", 5),
+        ("vault_key", [5]),
+        ("token_url", "ftp://x.com"),
+        ("authorize_url", "https://x.com/?a=b"),
+    ],
+)
 def test_an_argument_of_the_wrong_kind_is_named(name: str, value: Any) -> None:
     with pytest.raises(InvalidRequest, match=name) as caught:
         App(**{name: value})

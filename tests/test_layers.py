@@ -41,7 +41,9 @@ MAY_IMPORT: dict[str, set[str]] = {
     "conversation": ROAD | {"hands", "reading", "watching"},
     "account": ROAD | {"hands", "reading", "watching", "conversation"},
     "access": ROAD | {"hands", "account"},
-    "app": ROAD | {"hands", "reading", "watching", "conversation", "account", "access"},
+    "arguments": {"budgets", "errors"},
+    "app": ROAD
+    | {"hands", "reading", "watching", "conversation", "account", "access", "arguments"},
     "emulator": LEAF,
     "testing": {"emulator", "wire", "clock", "errors"},
     "simulation": {"scheduling", "budgets", "wire", "clock", "errors", "emulator"},
@@ -93,6 +95,7 @@ DOORS: dict[str, set[str]] = {
 
 PURE = (
     "simulation",
+    "arguments",
     "auth/outage",
     "auth/terms",
     "budgets",

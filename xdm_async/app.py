@@ -5,20 +5,18 @@ caller -> App, Account -> endpoints -> scheduling -> auth -> transport -> api.x.
 
 from __future__ import annotations
 
-import math
 import os
-import re
 from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from types import TracebackType
 from typing import Any, Self
-from urllib.parse import urlsplit
 
 import aiohttp
 import attrs
 
 from .access import Access, Keys, StoredAccount
 from .account import Account
+from .arguments import address, reserve_of, seconds, vault_keys, waiting_limits
 from .auth.credentials import Credentials
 from .auth.login import SCOPES, Authorization
 from .auth.login1 import OAuth1Authorization
@@ -135,9 +133,9 @@ class App:
                 f"plan is a Plan, such as plans.DEFAULT, not {type(plan).__name__}",
                 argument="plan",
             )
-        self._base = _base(base_url)
-        self._store = open_store(store, _vault_keys(vault_key))
-        self._timeout = _positive(timeout, "timeout")
+        self._base = address(base_url)
+        self._store = open_store(store, vault_keys(vault_key))
+        self._timeout = seconds(timeout, "timeout")
         if type(max_connections) is not int or max_connections < 1:
             raise InvalidRequest(
                 f"max_connections is a whole number of at least 1, not {max_connections!r}",
@@ -175,8 +173,8 @@ class App:
             plan,
             clock=clock,
             app=client_id or "app",
-            reserve=_reserve(reserve),
-            max_waiting=_pair(max_waiting),
+            reserve=reserve_of(reserve),
+            max_waiting=waiting_limits(max_waiting),
             pacer=pacer(pace),
             observer=observer,
         )
@@ -188,7 +186,7 @@ class App:
                 redirect_uri,
                 (consumer_key, consumer_secret),
                 *(
-                    None if url is None else _base(url, name)
+                    None if url is None else address(url, name)
                     for name, url in (
                         ("authorize_url", authorize_url),
                         ("token_url", token_url),
@@ -484,87 +482,3 @@ class App:
     def _now(self) -> datetime:
         """The time on the server, or what the machine takes for it."""
         return self._scheduler.server_instant(0.0) or wall_time()
-
-
-def _vault_keys(keys: str | Iterable[str] | None) -> list[str]:
-    """The keys that seal a store, the one in use first."""
-    if keys is None:
-        return []
-    listed = keys.split(",") if isinstance(keys, str) else list(keys)
-    if not all(isinstance(key, str) for key in listed):
-        raise InvalidRequest(
-            "vault_key is a key, several, or 'keyring:', as text", argument="vault_key"
-        )
-    return [key.strip() for key in listed if key.strip()]
-
-
-def _base(url: str, argument: str = "base_url") -> str:
-    """An address without a slash at its end, or `InvalidRequest`."""
-    try:
-        if not isinstance(url, str) or not re.fullmatch(r"[\x21-\x7e]+", url):
-            raise ValueError
-        parts = urlsplit(url)
-        if parts.scheme not in ("http", "https") or not parts.hostname or parts.port == 0:
-            raise ValueError
-    except ValueError:
-        raise InvalidRequest(
-            f"{argument} is an http or https URL with a host, such as https://api.x.com",
-            argument=argument,
-        ) from None
-    if "?" in url or "#" in url or "@" in parts.netloc:
-        raise InvalidRequest(
-            f"{argument} has no query, no fragment and no credentials in it", argument=argument
-        )
-    return url.rstrip("/")
-
-
-def _positive(value: object, argument: str) -> float:
-    if (
-        not isinstance(value, int | float)
-        or isinstance(value, bool)
-        or not math.isfinite(value)
-        or value <= 0
-    ):
-        raise InvalidRequest(
-            f"{argument} is a number of seconds above 0, not {value!r}", argument=argument
-        )
-    return float(value)
-
-
-def _reserve(shares: Mapping[Priority, float] | None) -> dict[Priority, float]:
-    """What is kept from each priority, as numbers from 0 to 1."""
-    if shares is None:
-        return {}
-    if not isinstance(shares, Mapping):
-        raise InvalidRequest(
-            "reserve is a mapping of Priority to a share from 0 to 1, or None, "
-            f"not {shown(shares)}",
-            argument="reserve",
-        )
-    for priority, share in shares.items():
-        if not isinstance(priority, Priority):
-            raise InvalidRequest(
-                f"reserve has a Priority for each key, not {shown(priority)}", argument="reserve"
-            )
-        # Comparing says the rest: nan is neither.
-        if isinstance(share, bool) or not isinstance(share, int | float) or not 0 <= share <= 1:
-            raise InvalidRequest(
-                f"reserve of Priority.{priority.name} is a number from 0 to 1, not {shown(share)}",
-                argument="reserve",
-            )
-    return {priority: float(share) for priority, share in shares.items()}
-
-
-def _pair(most: tuple[int, int]) -> tuple[int, int]:
-    """How many wait at most: of one account, and altogether."""
-    if (
-        not isinstance(most, tuple | list)
-        or len(most) != 2
-        or not all(type(number) is int and number >= 1 for number in most)
-    ):
-        raise InvalidRequest(
-            "max_waiting is two whole numbers of at least 1, for each account and for all, "
-            f"not {shown(most)}",
-            argument="max_waiting",
-        )
-    return most[0], most[1]
